@@ -1,0 +1,76 @@
+// The request's body as `req.body`: read inside the guest, so that key order and number text
+// survive (decision R10).
+
+import {
+  JSONParse,
+  StringPrototypeCharCodeAt,
+  StringPrototypeEndsWith,
+  StringPrototypeIndexOf,
+  StringPrototypeSlice,
+  StringPrototypeStartsWith,
+  StringPrototypeToLowerCase,
+  StringPrototypeTrim,
+} from './primordials.js';
+import { asBuffer } from './buffer.js';
+import { decoderFor } from './encoding.js';
+import { native } from './native.js';
+import { parse as parseQuery } from './querystring.js';
+
+/** A body that is not what its content type says. */
+export class BodyInvalid {
+  constructor(message) {
+    this.message = message;
+  }
+}
+
+/** `type/subtype` of a content type, in lower case. */
+export function mediaType(contentType) {
+  const end = StringPrototypeIndexOf(contentType, ';');
+  const type = end < 0 ? contentType : StringPrototypeSlice(contentType, 0, end);
+  return StringPrototypeToLowerCase(StringPrototypeTrim(type));
+}
+
+/** The `charset` of a content type in lower case, or ''. */
+export function charset(contentType) {
+  const lower = StringPrototypeToLowerCase(contentType);
+  const at = StringPrototypeIndexOf(lower, 'charset=');
+  if (at < 0) return '';
+  let value = StringPrototypeSlice(lower, at + 8);
+  const end = StringPrototypeIndexOf(value, ';');
+  if (end >= 0) value = StringPrototypeSlice(value, 0, end);
+  value = StringPrototypeTrim(value);
+  const isQuoted = StringPrototypeStartsWith(value, '"') && StringPrototypeEndsWith(value, '"');
+  return isQuoted ? StringPrototypeSlice(value, 1, -1) : value;
+}
+
+/** The whole body, by content type. Throws `BodyInvalid`. */
+export function readContent(contentType) {
+  const type = mediaType(contentType);
+  if (type === 'application/json' || StringPrototypeEndsWith(type, '+json')) {
+    return json(text(contentType));
+  }
+  if (type === 'application/x-www-form-urlencoded') return parseQuery(text(contentType));
+  if (StringPrototypeStartsWith(type, 'text/')) return text(contentType);
+  return asBuffer(native.bodyBytes());
+}
+
+function json(source) {
+  try {
+    return JSONParse(source);
+  } catch (error) {
+    throw new BodyInvalid('The request body is not valid JSON: ' + error.message);
+  }
+}
+
+function text(contentType) {
+  const name = charset(contentType);
+  if (name !== '' && name !== 'utf-8' && name !== 'utf8' && name !== 'us-ascii') {
+    const decode = decoderFor(name);
+    if (decode === undefined) throw new BodyInvalid('The charset "' + name + '" is not supported');
+    return decode(native.bodyBytes());
+  }
+  const source = native.bodyText();
+  if (source === undefined) throw new BodyInvalid('The request body is not valid UTF-8');
+  const hasMark = source !== '' && StringPrototypeCharCodeAt(source, 0) === 0xfeff;
+  return hasMark ? StringPrototypeSlice(source, 1) : source;
+}

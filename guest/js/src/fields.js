@@ -1,0 +1,154 @@
+// Header sections as text: `name: value` lines, each ended by CR LF (RFC 9112).
+//
+// That is how they cross to the host and back: one string instead of dozens of objects, and
+// nothing is taken apart unless somebody asks.
+//
+// Here and elsewhere on the path of an answer strings are joined with `+`, because QuickJS lets a
+// template literal call `String.prototype.concat`, which user code may have replaced.
+
+import {
+  ArrayIsArray,
+  ObjectCreate,
+  ObjectKeys,
+  SafeString,
+  StringPrototypeCharCodeAt,
+  StringPrototypeIndexOf,
+  StringPrototypeSlice,
+  StringPrototypeStartsWith,
+  StringPrototypeToLowerCase,
+  StringPrototypeTrim,
+  append,
+} from './primordials.js';
+import { typeError } from './errors.js';
+
+// 1 for each character of a token (RFC 9110, section 5.6.2), by its code.
+const TOKEN = new Uint8Array(128);
+for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") TOKEN[c.charCodeAt(0)] = 1;
+for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') TOKEN[c.charCodeAt(0)] = 1;
+
+/** Whether a string is a token: a method or the name of a header field. */
+export function isToken(text) {
+  if (typeof text !== 'string' || text === '') return false;
+  for (let i = 0; i < text.length; i++) {
+    const code = StringPrototypeCharCodeAt(text, i);
+    if (code > 127 || TOKEN[code] === 0) return false;
+  }
+  return true;
+}
+
+/** Whether a string may be the value of a field: no CR, LF or NUL, nothing beyond Latin-1. */
+export function isFieldValue(text) {
+  for (let i = 0; i < text.length; i++) {
+    const code = StringPrototypeCharCodeAt(text, i);
+    if (code === 9 || (code >= 32 && code <= 255 && code !== 127)) continue;
+    return false;
+  }
+  return true;
+}
+
+/** The lower-case name of a field, checked. */
+export function fieldName(name) {
+  if (!isToken(name)) {
+    throw typeError(
+      'ERR_INVALID_HTTP_TOKEN',
+      'Header name must be a valid HTTP token ["' + SafeString(name) + '"]',
+    );
+  }
+  return StringPrototypeToLowerCase(name);
+}
+
+/** The value of a field as a string or a list of strings, checked. */
+export function fieldValue(name, value) {
+  if (ArrayIsArray(value)) {
+    const values = [];
+    for (let i = 0; i < value.length; i++) append(values, oneValue(name, value[i]));
+    return values;
+  }
+  return oneValue(name, value);
+}
+
+function oneValue(name, value) {
+  if (value === undefined) {
+    throw typeError(
+      'ERR_HTTP_INVALID_HEADER_VALUE',
+      'Invalid value "undefined" for header "' + name + '"',
+    );
+  }
+  const text = typeof value === 'string' ? value : SafeString(value);
+  if (!isFieldValue(text)) {
+    throw typeError('ERR_INVALID_CHAR', 'Invalid character in header content ["' + name + '"]');
+  }
+  return text;
+}
+
+/** The text of a table from lower-case names to a value or a list of values. */
+export function writeFields(table) {
+  const names = ObjectKeys(table);
+  let text = '';
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i];
+    const value = table[name];
+    if (typeof value === 'string') {
+      text += name + ': ' + value + '\r\n';
+      continue;
+    }
+    for (let j = 0; j < value.length; j++) text += name + ': ' + value[j] + '\r\n';
+  }
+  return text;
+}
+
+/** Calls `each(name, value)` for every line, in order. */
+export function readFields(text, each) {
+  let start = 0;
+  while (start < text.length) {
+    let end = StringPrototypeIndexOf(text, '\r\n', start);
+    if (end < 0) end = text.length;
+    const colon = StringPrototypeIndexOf(text, ':', start);
+    if (colon > start && colon < end) {
+      const name = StringPrototypeSlice(text, start, colon);
+      each(name, StringPrototypeTrim(StringPrototypeSlice(text, colon + 1, end)));
+    }
+    start = end + 2;
+  }
+}
+
+/** The first value of one field, without reading the others; '' if it is not there. */
+export function findField(text, name) {
+  const line = name + ': ';
+  let start = 0;
+  if (!StringPrototypeStartsWith(text, line)) {
+    start = StringPrototypeIndexOf(text, '\n' + line) + 1;
+    if (start === 0) return '';
+  }
+  start += line.length;
+  const end = StringPrototypeIndexOf(text, '\r\n', start);
+  return StringPrototypeTrim(StringPrototypeSlice(text, start, end < 0 ? text.length : end));
+}
+
+// Of these, a second line is dropped, as in Node: joining them would make no sense.
+const SINGLE = ObjectCreate(null);
+for (const name of [
+  'age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host',
+  'if-modified-since', 'if-unmodified-since', 'last-modified', 'location', 'max-forwards',
+  'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent',
+]) {
+  SINGLE[name] = true;
+}
+
+/** The fields as Node's `req.headers`: lower-case names, repeated values joined. */
+export function fieldTable(text) {
+  const table = ObjectCreate(null);
+  readFields(text, (given, value) => {
+    const name = StringPrototypeToLowerCase(given);
+    const earlier = table[name];
+    if (name === 'set-cookie') {
+      if (earlier === undefined) table[name] = [value];
+      else append(earlier, value);
+    } else if (earlier === undefined) {
+      table[name] = value;
+    } else if (SINGLE[name] !== true) {
+      table[name] = earlier + (name === 'cookie' ? '; ' : ', ') + value;
+    }
+  });
+  return table;
+}

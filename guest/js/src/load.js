@@ -1,0 +1,72 @@
+// Loading a deployment: its entry module, and the handler that it exports.
+
+import {
+  PromisePrototypeThen,
+  StringPrototypeStartsWith,
+} from './primordials.js';
+import { codedError } from './errors.js';
+import { loadedFiles, precompile, requireForImport, requireMain } from './modules.js';
+import { native, setLoading } from './native.js';
+import { setEnvironment } from './process.js';
+import { setRoute } from './request.js';
+
+/** What the entry module exports: `kind` is 'express' or 'web'. */
+let handler = null;
+let entry = '';
+
+/** The handler, or null while the entry module is not loaded. */
+export function loadedHandler() {
+  return handler;
+}
+
+/** The hook `load`. A promise if the entry is an ES module. */
+export function load(entryPath, env, route, deferred, files) {
+  entry = StringPrototypeStartsWith(entryPath, '/') ? entryPath : '/app/' + entryPath;
+  setEnvironment(env);
+  setRoute(route ?? null);
+  if (deferred) {
+    precompile(files);
+    return undefined;
+  }
+  setLoading(true);
+  const loading = loadEntry();
+  if (loading === undefined) {
+    setLoading(false);
+    return undefined;
+  }
+  return PromisePrototypeThen(loading, () => setLoading(false));
+}
+
+/** Evaluates the entry module and picks its handler. A promise if it is an ES module. */
+export function loadEntry() {
+  const found = native.resolve(entry, entry, 'import');
+  const path = found[0];
+  const format = found[1];
+  if (format === 'module') {
+    return PromisePrototypeThen(native.importModule(path), (namespace) => {
+      handler = pick(namespace, true);
+    });
+  }
+  handler = pick(requireMain(path, format), false);
+  return undefined;
+}
+
+function pick(exported, isNamespace) {
+  const whole = isNamespace ? exported.default : exported;
+  if (typeof whole === 'function') return { kind: 'express', call: whole, target: undefined };
+  if (hasFetch(whole)) return { kind: 'web', call: whole.fetch, target: whole };
+  const inner = whole?.default;
+  if (typeof inner === 'function') return { kind: 'express', call: inner, target: undefined };
+  if (hasFetch(inner)) return { kind: 'web', call: inner.fetch, target: inner };
+  throw codedError(
+    'HANDLER_MISSING',
+    'Module must export a function. ' +
+      'Expected: module.exports = function(req, res) {...}',
+  );
+}
+
+function hasFetch(value) {
+  return value !== null && typeof value === 'object' && typeof value.fetch === 'function';
+}
+
+export { loadedFiles, requireForImport };

@@ -1,0 +1,193 @@
+// `require`: CommonJS and JSON files, each loaded once in an invocation.
+//
+// The host side resolves (`native.resolve` does what Node does) and reads; ES modules are loaded
+// by QuickJS through the host side as well, which asks `requireForImport` for CommonJS files.
+
+import {
+  JSONParse,
+  ObjectAssign,
+  ObjectCreate,
+  ObjectKeys,
+  ReflectApply,
+  StringPrototypeCharCodeAt,
+  StringPrototypeLastIndexOf,
+  StringPrototypeSlice,
+  StringPrototypeStartsWith,
+  append,
+} from './primordials.js';
+import { builtin, builtinNames, define, isBuiltin } from './builtins.js';
+import { codedError, typeError } from './errors.js';
+import { native } from './native.js';
+import { fileURLToPath } from './url.js';
+
+/** Loaded modules by path: what `require.cache` is. */
+const cache = ObjectCreate(null);
+/** Compiled, not yet run: a function for a CommonJS file, the text of a JSON file. */
+const compiled = ObjectCreate(null);
+/** Every path whose loading has begun. */
+const seen = ObjectCreate(null);
+let main;
+
+/** A CommonJS module. */
+class Module {
+  constructor(path, parent) {
+    this.id = parent === undefined ? '.' : path;
+    this.path = StringPrototypeSlice(path, 0, StringPrototypeLastIndexOf(path, '/'));
+    this.exports = {};
+    this.filename = path;
+    this.loaded = false;
+    this.children = [];
+    this.paths = searchPaths(this.path);
+    this.parent = parent ?? null;
+    if (parent) append(parent.children, this);
+  }
+
+  require(specifier) {
+    return requireFrom(this, specifier);
+  }
+}
+
+function searchPaths(folder) {
+  const paths = [];
+  let at = folder;
+  for (;;) {
+    if (StringPrototypeSlice(at, -13) !== '/node_modules') append(paths, at + '/node_modules');
+    const slash = StringPrototypeLastIndexOf(at, '/');
+    if (slash < 0) return paths;
+    at = StringPrototypeSlice(at, 0, slash);
+  }
+}
+
+function checkSpecifier(specifier) {
+  if (typeof specifier !== 'string') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'The "id" argument must be of type string.');
+  }
+  if (specifier === '') {
+    throw typeError('ERR_INVALID_ARG_VALUE', 'The argument \'id\' must be a non-empty string.');
+  }
+}
+
+function requireFrom(module, specifier) {
+  checkSpecifier(specifier);
+  const found = native.resolve(specifier, module.filename, 'require');
+  return found[1] === 'builtin' ? builtin(found[0]) : load(found[0], found[1], module);
+}
+
+function load(path, format, parent) {
+  const earlier = cache[path];
+  if (earlier !== undefined) return earlier.exports;
+  if (format === 'module') throw isEsModule(path);
+  if (format === 'addon') throw isAddon(path);
+  const module = new Module(path, parent);
+  if (parent === undefined) main = module;
+  cache[path] = module;
+  seen[path] = true;
+  let isWhole = false;
+  try {
+    evaluate(module, path, format);
+    isWhole = true;
+  } finally {
+    if (!isWhole) delete cache[path];
+  }
+  module.loaded = true;
+  return module.exports;
+}
+
+function isEsModule(path) {
+  return codedError(
+    'ERR_REQUIRE_ESM',
+    `require() of ES Module ${path} is not supported. Use import() instead.`,
+  );
+}
+
+function isAddon(path) {
+  return codedError('ERR_DLOPEN_FAILED', `${path} is a native addon, which cannot run in Ampoule`);
+}
+
+function evaluate(module, path, format) {
+  const source = compiled[path] ?? compile(path, format);
+  if (typeof source === 'string') {
+    module.exports = parseJson(source, path);
+    return;
+  }
+  const { exports, path: folder } = module;
+  ReflectApply(source, exports, [exports, makeRequire(module), module, path, folder]);
+}
+
+function compile(path, format) {
+  const source = withoutMark(native.readText(path));
+  return format === 'json' ? source : native.compile(withoutShebang(source), path);
+}
+
+function withoutMark(source) {
+  const hasMark = source !== '' && StringPrototypeCharCodeAt(source, 0) === 0xfeff;
+  return hasMark ? StringPrototypeSlice(source, 1) : source;
+}
+
+// A comment of the same line keeps the line numbers.
+function withoutShebang(source) {
+  return StringPrototypeStartsWith(source, '#!') ? '//' + source : source;
+}
+
+function parseJson(source, path) {
+  try {
+    return JSONParse(source);
+  } catch (error) {
+    error.message = `${path}: ${error.message}`;
+    throw error;
+  }
+}
+
+function makeRequire(module) {
+  function require(specifier) {
+    return requireFrom(module, specifier);
+  }
+  require.resolve = function resolve(specifier) {
+    checkSpecifier(specifier);
+    return native.resolve(specifier, module.filename, 'require')[0];
+  };
+  require.resolve.paths = () => module.paths;
+  require.main = main;
+  require.cache = cache;
+  return require;
+}
+
+/** Loads the entry file; its exports. */
+export function requireMain(path, format) {
+  return load(path, format, undefined);
+}
+
+/** The exports of a CommonJS or JSON file that an ES module imports. */
+export function requireForImport(path) {
+  const isJson = StringPrototypeSlice(path, -5) === '.json';
+  return load(path, isJson ? 'json' : 'commonjs', null);
+}
+
+/** Compiles files for later, without running them. */
+export function precompile(paths) {
+  for (let i = 0; i < paths.length; i++) {
+    const isJson = StringPrototypeSlice(paths[i], -5) === '.json';
+    compiled[paths[i]] = compile(paths[i], isJson ? 'json' : 'commonjs');
+  }
+}
+
+/** The files whose loading has begun, those that threw among them. */
+export function loadedFiles() {
+  return ObjectKeys(seen);
+}
+
+/** `require` as the file at a path or file URL would have it. */
+function createRequire(file) {
+  const text = `${file}`;
+  const path = StringPrototypeStartsWith(text, 'file://') ? fileURLToPath(text) : text;
+  return makeRequire(new Module(path, null));
+}
+
+define('module', () =>
+  ObjectAssign(Module, {
+    Module,
+    builtinModules: builtinNames(),
+    createRequire,
+    isBuiltin: (name) => isBuiltin(`${name}`),
+  }),
+);

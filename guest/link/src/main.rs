@@ -1,0 +1,40 @@
+//! Splits the linked guest into what the server loads (ADR 0002):
+//!
+//! - `engine.wasm`: all code, importing its memory; compiled once per server.
+//! - `image.wasm`: the guest's initial memory and nothing else: the shape of every snapshot.
+//! - `component.wasm`: the world of `wit/`, which imports both as core modules and ties them to
+//!   the host interfaces. It holds no code but the scratch allocator.
+//!
+//! Usage: `link GUEST MERGED --redirect` answers preview 1 imports from within the guest;
+//! `link GUEST OUTDIR` splits.
+
+mod component;
+mod engine;
+mod redirect;
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (guest, out, redirect) = match arguments.as_slice() {
+        [guest, out] => (guest, out, false),
+        [guest, out, flag] if flag == "--redirect" => (guest, out, true),
+        _ => bail!("usage: link GUEST MERGED --redirect | link GUEST OUTDIR"),
+    };
+    let wasm = fs::read(guest).with_context(|| format!("cannot read {guest}"))?;
+    if redirect {
+        fs::write(out, redirect::redirect(&wasm)?)?;
+        return Ok(());
+    }
+    let split = engine::split(&wasm)?;
+    let component = component::compose(&wasm, &split)?;
+    let out = Path::new(out);
+    fs::write(out.join("engine.wasm"), &split.engine)?;
+    fs::write(out.join("image.wasm"), &split.image)?;
+    fs::write(out.join("component.wasm"), &component)?;
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! The JavaScript runtime: made once by `prepare`, kept in every snapshot after that.
+
+use std::cell::OnceCell;
+use std::ptr::null_mut;
+
+use javy::quickjs::{Ctx, Error, Function, Object, Persistent, Result, Value, qjs};
+use javy::{Config, Runtime};
+
+use crate::failure::Failure;
+use crate::{host, modules, natives, text};
+
+/// JavaScript frames may use this much of the stack (`-z stack-size` in build.sh leaves room).
+const STACK_BYTES_MAX: usize = 768 << 10;
+/// Garbage is collected when the heap has grown by this much.
+const GC_BYTES: usize = 16 << 20;
+
+/// The JavaScript layer, bundled by `js/build.mjs`.
+const SOURCE: &str = include_str!(concat!(env!("OUT_DIR"), "/guest.js"));
+/// Its name in stack traces, from which it is taken out again.
+const SOURCE_NAME: &str = "ampoule:guest";
+
+struct Engine {
+    runtime: Runtime,
+    hooks: Hooks,
+    stack: Persistent<Function<'static>>,
+}
+
+/// What the JavaScript layer gives us to call.
+pub struct Hooks {
+    /// `load(entry, env, route, deferred, modules)`
+    pub load: Persistent<Function<'static>>,
+    /// `invoke(method, target, fields, peer, contentLength, secure)`
+    pub invoke: Persistent<Function<'static>>,
+    /// `idle()`
+    pub idle: Persistent<Function<'static>>,
+    /// `requireForImport(path)`
+    pub require_for_import: Persistent<Function<'static>>,
+    /// `builtin(name)`
+    pub builtin: Persistent<Function<'static>>,
+}
+
+thread_local! {
+    static ENGINE: OnceCell<Engine> = const { OnceCell::new() };
+}
+
+/// Builds the runtime and evaluates the JavaScript layer.
+pub fn prepare() {
+    let mut config = Config::default();
+    config
+        .weak_ref(true)
+        .performance(false)
+        .max_stack_size(STACK_BYTES_MAX);
+    let runtime = Runtime::new(config).expect("QuickJS starts");
+    let (hooks, stack) = runtime.context().with(|ctx| {
+        evaluate_layer(&ctx).unwrap_or_else(|error| panic!("guest.js: {}", failure(&ctx, error)))
+    });
+    ENGINE.with(|engine| {
+        let engine_is_new = engine
+            .set(Engine {
+                runtime,
+                hooks,
+                stack,
+            })
+            .is_ok();
+        assert!(engine_is_new, "prepare runs once");
+    });
+}
+
+fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>)> {
+    modules::install(ctx);
+    let native = natives::object(ctx)?;
+    let hooks = Object::new(ctx.clone())?;
+    native.set("hooks", hooks.clone())?;
+    ctx.globals().set("__native", native)?;
+    let _: Value = eval(ctx, SOURCE, SOURCE_NAME)?;
+    let hook = |name: &str| -> Result<Persistent<Function<'static>>> {
+        Ok(Persistent::save(ctx, hooks.get::<_, Function>(name)?))
+    };
+    let stack: Function = eval(ctx, "(function () { return new Error().stack })", SOURCE_NAME)?;
+    let hooks = Hooks {
+        load: hook("load")?,
+        invoke: hook("invoke")?,
+        idle: hook("idle")?,
+        require_for_import: hook("requireForImport")?,
+        builtin: hook("builtin")?,
+    };
+    Ok((hooks, Persistent::save(ctx, stack)))
+}
+
+fn eval<'js, V: javy::quickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str, name: &str) -> Result<V> {
+    let mut options = javy::quickjs::context::EvalOptions::default();
+    options.strict = false;
+    options.filename = Some(name.to_owned());
+    ctx.eval_with_options(source, options)
+}
+
+/// Runs `work` with the JavaScript context and the hooks.
+pub fn with<T>(work: impl FnOnce(&Ctx<'_>, &Hooks) -> T) -> T {
+    ENGINE.with(|engine| {
+        let engine = engine.get().expect("prepare ran before every other export");
+        engine
+            .runtime
+            .context()
+            .with(|ctx| work(&ctx, &engine.hooks))
+    })
+}
+
+/// The hooks, for callbacks that hold the context already.
+pub fn with_hooks<T>(work: impl FnOnce(&Hooks) -> T) -> T {
+    ENGINE.with(|engine| work(&engine.get().expect("prepare ran").hooks))
+}
+
+/// Lets the stack be measured from where this export begins.
+pub fn mark_stack(ctx: &Ctx<'_>) {
+    // SAFETY: the runtime belongs to this context.
+    unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
+}
+
+/// Collects garbage now, and from now on after the heap has grown by [`GC_BYTES`].
+pub fn settle_heap(ctx: &Ctx<'_>) {
+    // SAFETY: as above; the usage structure is plain data.
+    unsafe {
+        let runtime = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());
+        qjs::JS_RunGC(runtime);
+        let mut usage: qjs::JSMemoryUsage = std::mem::zeroed();
+        qjs::JS_ComputeMemoryUsage(runtime, &mut usage);
+        let used = usize::try_from(usage.malloc_size).unwrap_or_default();
+        qjs::JS_SetGCThreshold(runtime, (used + GC_BYTES) as _);
+    }
+}
+
+/// Runs promise jobs until none is left. Exceptions in them are reported, and do not stop it.
+pub fn run_jobs(ctx: &Ctx<'_>) {
+    loop {
+        let mut job_ctx = null_mut();
+        // SAFETY: the runtime belongs to this context, which is the only one.
+        let ran = unsafe {
+            qjs::JS_ExecutePendingJob(qjs::JS_GetRuntime(ctx.as_raw().as_ptr()), &mut job_ctx)
+        };
+        match ran {
+            0 => return,
+            1.. => {}
+            _ => report(ctx, Error::Exception),
+        }
+    }
+}
+
+/// Reports an exception that nothing caught.
+pub fn report(ctx: &Ctx<'_>, error: Error) {
+    let failure = failure(ctx, error);
+    host::invocation::fail(&host::invocation::Failure {
+        name: failure.name,
+        message: failure.message,
+        stack: failure.stack,
+    });
+}
+
+/// Everything that can be told about an exception; takes it from the context.
+pub fn failure(ctx: &Ctx<'_>, error: Error) -> Failure {
+    if !error.is_exception() {
+        return Failure {
+            name: "Error".into(),
+            message: error.to_string(),
+            ..Failure::default()
+        };
+    }
+    let thrown = ctx.catch();
+    let Some(object) = thrown.as_object() else {
+        return Failure {
+            name: "Error".into(),
+            message: javy::val_to_string(ctx, thrown).unwrap_or_default(),
+            ..Failure::default()
+        };
+    };
+    // Getters of a hostile error may throw; what cannot be read is left empty.
+    let string = |name: &str| match object.get::<_, Value>(name) {
+        Ok(value) => value.as_string().map(text::utf8).unwrap_or_default(),
+        Err(_) => {
+            drop(ctx.catch());
+            String::new()
+        }
+    };
+    let number = |name: &str| match object.get::<_, Value>(name) {
+        Ok(value) => value.as_number().unwrap_or_default() as u32,
+        Err(_) => {
+            drop(ctx.catch());
+            0
+        }
+    };
+    let name = string("name");
+    Failure {
+        name: if name.is_empty() { "Error".into() } else { name },
+        message: string("message"),
+        stack: user_stack(&string("stack")),
+        code: string("code"),
+        file: string("fileName"),
+        line: number("lineNumber"),
+        column: number("columnNumber"),
+    }
+}
+
+/// A stack trace without the frames of the JavaScript layer and of native functions.
+pub fn user_stack(stack: &str) -> String {
+    let frames: Vec<&str> = stack
+        .lines()
+        .filter(|line| !line.contains(SOURCE_NAME) && !line.contains("(native)"))
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    frames.join("\n")
+}
+
+/// `file:line:column` of the topmost frame in the user's code, of the running JavaScript.
+pub fn user_frame() -> Option<String> {
+    with_running(|ctx, stack| {
+        let text: String = stack.call(()).ok().or_else(|| {
+            drop(ctx.catch());
+            None
+        })?;
+        place(&text)
+    })
+}
+
+fn with_running<T>(work: impl FnOnce(&Ctx<'_>, &Function<'_>) -> Option<T>) -> Option<T> {
+    ENGINE.with(|engine| {
+        let engine = engine.get()?;
+        // The context is entered already: this is called from within a native function.
+        let ctx = natives::current()?;
+        let stack = engine.stack.clone().restore(&ctx).ok()?;
+        work(&ctx, &stack)
+    })
+}
+
+/// The first place in the deployment's files that a stack trace names.
+pub fn place(stack: &str) -> Option<String> {
+    let frame = stack
+        .lines()
+        .find(|line| line.contains(crate::files::ROOT))?;
+    let start = frame.find(crate::files::ROOT)? + crate::files::ROOT.len() + 1;
+    let place = frame.get(start..)?.trim_end_matches(')');
+    Some(place.to_owned())
+}

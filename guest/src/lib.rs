@@ -1,0 +1,33 @@
+//! The guest: QuickJS (through `javy`), the JavaScript layer of `js/`, and the world of `wit/`.
+//!
+//! In reading order: [`exports`] is what the host calls, [`engine`] owns the JavaScript runtime,
+//! [`natives`] is what the JavaScript layer may call, [`operations`] brings host work back to it,
+//! [`modules`] finds and loads the user's code, [`files`] reads it through WASI, and
+//! [`scratch`] and [`preview1`] keep the sandbox small: where the host writes, and what the C
+//! library may ask for.
+
+mod engine;
+mod exports;
+mod failure;
+mod files;
+mod loading;
+mod modules;
+mod natives;
+mod operations;
+mod preview1;
+mod resolver;
+mod scratch;
+mod text;
+
+mod bindings {
+    #![allow(missing_docs, reason = "generated; the WIT files are the documentation")]
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "function",
+        generate_all,
+        pub_export_macro: true,
+    });
+}
+
+pub(crate) use bindings::ampoule::host;
+pub(crate) use bindings::wasi;

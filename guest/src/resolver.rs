@@ -1,0 +1,315 @@
+//! Where a specifier leads: Node's algorithms for `require` and `import`, within `/app`.
+//!
+//! Source: the Node.js documentation, "Modules: CommonJS modules", "Modules: ECMAScript modules"
+//! (resolution algorithm specification) and "Modules: Packages". Differences: nothing outside of
+//! `/app` exists, and links are not followed because deployments hold none.
+
+use serde_json::{Map, Value};
+
+use crate::files;
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// `require(…)`
+    Require,
+    /// `import …` or `import(…)`
+    Import,
+}
+
+impl Asker {
+    fn conditions(self) -> [&'static str; 4] {
+        match self {
+            Self::Require => ["ampoule", "node", "require", "default"],
+            Self::Import => ["ampoule", "node", "import", "default"],
+        }
+    }
+}
+
+/// What a specifier leads to.
+pub enum Found {
+    /// A module that the guest itself provides, without `node:`.
+    Builtin(String),
+    /// The absolute path of a file.
+    File(String),
+}
+
+/// Names that the guest provides or refuses itself; `modules.js` knows which is which.
+const BUILTINS: &[&str] = &[
+    "_http_agent", "assert", "assert/strict", "async_hooks", "buffer", "child_process", "cluster",
+    "console", "constants", "crypto", "dgram", "diagnostics_channel", "dns", "dns/promises",
+    "domain", "events", "fs", "fs/promises", "http", "http2", "https", "inspector", "module", "net",
+    "os", "path", "path/posix", "path/win32", "perf_hooks", "process", "punycode", "querystring",
+    "readline", "readline/promises", "repl", "stream", "stream/consumers", "stream/promises",
+    "stream/web", "string_decoder", "sys", "test", "timers", "timers/promises", "tls", "tty",
+    "url", "util", "util/types", "v8", "vm", "wasi", "worker_threads", "zlib",
+];
+
+/// The builtin that a specifier names, if it names one.
+pub fn builtin(specifier: &str) -> Option<String> {
+    if let Some(name) = specifier.strip_prefix("node:") {
+        return Some(name.to_owned());
+    }
+    let name = specifier.strip_suffix('/').unwrap_or(specifier);
+    BUILTINS.contains(&name).then(|| name.to_owned())
+}
+
+/// Where `specifier`, written in the file `from`, leads; none if nowhere.
+pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
+    if let Some(name) = builtin(specifier) {
+        return Some(Found::Builtin(name));
+    }
+    let specifier = specifier.strip_prefix("file://").unwrap_or(specifier);
+    let folder = parent(from);
+    let is_relative = specifier == "."
+        || specifier == ".."
+        || specifier.starts_with("./")
+        || specifier.starts_with("../");
+    let path = if specifier.starts_with('/') {
+        as_file_or_folder(&normalise(specifier), asker)
+    } else if is_relative {
+        let path = as_file_or_folder(&join(folder, specifier), asker);
+        // `./x/` means the folder even where a file `x.js` stands beside it; Node says the same.
+        path
+    } else if specifier.starts_with('#') {
+        return package_import(specifier, folder, asker);
+    } else if specifier.is_empty() {
+        None
+    } else {
+        package(specifier, folder, asker)
+    };
+    path.map(Found::File)
+}
+
+/// The folder that a path is in.
+pub fn parent(path: &str) -> &str {
+    match path.rfind('/') {
+        Some(0) | None => "/",
+        Some(at) => &path[..at],
+    }
+}
+
+/// `base` and `path` as one path without `.` and `..`.
+pub fn join(base: &str, path: &str) -> String {
+    normalise(&format!("{base}/{path}"))
+}
+
+fn normalise(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+const EXTENSIONS: [&str; 5] = [".js", ".json", ".cjs", ".mjs", ".node"];
+
+fn as_file(path: &str) -> Option<String> {
+    if files::is_file(path) {
+        return Some(path.to_owned());
+    }
+    EXTENSIONS
+        .iter()
+        .map(|extension| format!("{path}{extension}"))
+        .find(|path| files::is_file(path))
+}
+
+fn as_index(folder: &str) -> Option<String> {
+    EXTENSIONS
+        .iter()
+        .map(|extension| format!("{folder}/index{extension}"))
+        .find(|path| files::is_file(path))
+}
+
+fn as_file_or_folder(path: &str, asker: Asker) -> Option<String> {
+    as_file(path).or_else(|| as_folder(path, asker))
+}
+
+fn as_folder(path: &str, asker: Asker) -> Option<String> {
+    if !files::is_folder(path) {
+        return None;
+    }
+    if let Some(manifest) = manifest(path) {
+        let legacy = match asker {
+            Asker::Require => ["main", "module"],
+            Asker::Import => ["main", "module"],
+        };
+        for field in legacy {
+            let Some(main) = manifest.get(field).and_then(Value::as_str) else {
+                continue;
+            };
+            let main = join(path, main);
+            if let Some(found) = as_file(&main).or_else(|| as_index(&main)) {
+                return Some(found);
+            }
+        }
+    }
+    as_index(path)
+}
+
+fn manifest(folder: &str) -> Option<Map<String, Value>> {
+    let path = format!("{folder}/package.json");
+    if !files::is_file(&path) {
+        return None;
+    }
+    serde_json::from_str(&files::read_text(&path)?).ok()
+}
+
+/// The nearest folder upwards that has a `package.json`, and what is in it.
+fn scope(folder: &str) -> Option<(String, Map<String, Value>)> {
+    let mut folder = folder;
+    loop {
+        if !folder.ends_with("/node_modules")
+            && let Some(manifest) = manifest(folder)
+        {
+            return Some((folder.to_owned(), manifest));
+        }
+        if folder == files::ROOT || folder == "/" {
+            return None;
+        }
+        folder = parent(folder);
+    }
+}
+
+/// Whether `.js` files in this folder are ES modules: yes, no, or not said.
+pub fn package_type(folder: &str) -> Option<bool> {
+    let (_, manifest) = scope(folder)?;
+    match manifest.get("type").and_then(Value::as_str) {
+        Some("module") => Some(true),
+        Some("commonjs") => Some(false),
+        _ => None,
+    }
+}
+
+/// `@scope/name/rest` → (`@scope/name`, `./rest`).
+fn split_package(specifier: &str) -> Option<(&str, String)> {
+    let slashes = if specifier.starts_with('@') { 2 } else { 1 };
+    let end = specifier
+        .match_indices('/')
+        .nth(slashes - 1)
+        .map_or(specifier.len(), |(at, _)| at);
+    let (name, rest) = specifier.split_at(end);
+    if slashes == 2 && !name.contains('/') {
+        return None;
+    }
+    Some((name, format!(".{rest}")))
+}
+
+fn package(specifier: &str, folder: &str, asker: Asker) -> Option<String> {
+    let (name, subpath) = split_package(specifier)?;
+    if let Some((own, manifest)) = scope(folder)
+        && manifest.get("name").and_then(Value::as_str) == Some(name)
+        && let Some(exports) = manifest.get("exports")
+    {
+        return exported(&own, exports, &subpath, asker);
+    }
+    let mut folder = folder;
+    loop {
+        if !folder.ends_with("/node_modules") {
+            let root = join(folder, &format!("node_modules/{name}"));
+            if files::is_folder(&root)
+                && let Some(found) = in_package(&root, &subpath, asker)
+            {
+                return Some(found);
+            }
+            // `require('data')` may be a single file in node_modules.
+            if subpath == "."
+                && let Some(found) = as_file(&root)
+            {
+                return Some(found);
+            }
+        }
+        if folder == files::ROOT || folder == "/" {
+            return None;
+        }
+        folder = parent(folder);
+    }
+}
+
+fn in_package(root: &str, subpath: &str, asker: Asker) -> Option<String> {
+    if let Some(exports) = manifest(root).and_then(|mut manifest| manifest.remove("exports"))
+        && !exports.is_null()
+    {
+        return exported(root, &exports, subpath, asker);
+    }
+    if subpath == "." {
+        as_folder(root, asker)
+    } else {
+        as_file_or_folder(&join(root, subpath), asker)
+    }
+}
+
+fn exported(root: &str, exports: &Value, subpath: &str, asker: Asker) -> Option<String> {
+    let has_subpaths = exports
+        .as_object()
+        .is_some_and(|map| map.keys().any(|key| key.starts_with('.')));
+    let (target, star) = if has_subpaths {
+        pick(exports.as_object()?, subpath)?
+    } else if subpath == "." {
+        (exports, None)
+    } else {
+        return None;
+    };
+    let path = target_path(target, star.as_deref(), asker)?;
+    let path = join(root, path.strip_prefix("./")?);
+    // Everything an export leads to stays within its package.
+    (path.starts_with(root) && files::is_file(&path)).then_some(path)
+}
+
+/// The entry of an `exports` or `imports` map for a key, and what a `*` in it stands for.
+fn pick<'a>(map: &'a Map<String, Value>, key: &str) -> Option<(&'a Value, Option<String>)> {
+    if let Some(target) = map.get(key).filter(|_| !key.contains('*')) {
+        return Some((target, None));
+    }
+    let mut best: Option<(usize, &Value, String)> = None;
+    for (pattern, target) in map {
+        let Some((before, after)) = pattern.split_once('*') else {
+            continue;
+        };
+        let fits = key.len() >= before.len() + after.len()
+            && key.starts_with(before)
+            && key.ends_with(after);
+        if fits && best.as_ref().is_none_or(|(len, _, _)| before.len() > *len) {
+            let star = key[before.len()..key.len() - after.len()].to_owned();
+            best = Some((before.len(), target, star));
+        }
+    }
+    best.map(|(_, target, star)| (target, Some(star)))
+}
+
+fn target_path(target: &Value, star: Option<&str>, asker: Asker) -> Option<String> {
+    match target {
+        Value::String(path) => Some(match star {
+            Some(star) => path.replace('*', star),
+            None => path.clone(),
+        }),
+        Value::Array(targets) => targets
+            .iter()
+            .find_map(|target| target_path(target, star, asker)),
+        Value::Object(map) => map
+            .iter()
+            .filter(|(condition, _)| asker.conditions().contains(&condition.as_str()))
+            .find_map(|(_, target)| target_path(target, star, asker)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn package_import(specifier: &str, folder: &str, asker: Asker) -> Option<Found> {
+    let (root, manifest) = scope(folder)?;
+    let imports = manifest.get("imports")?.as_object()?;
+    let (target, star) = pick(imports, specifier)?;
+    let path = target_path(target, star.as_deref(), asker)?;
+    match path.strip_prefix("./") {
+        Some(path) => {
+            let path = join(&root, path);
+            files::is_file(&path).then_some(Found::File(path))
+        }
+        None => resolve(&path, &format!("{root}/package.json"), asker),
+    }
+}

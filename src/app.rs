@@ -1,0 +1,153 @@
+//! The application: every part, built in the order in which they depend on each other.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::deploy::{Deploy, Images};
+use crate::dispatch::{Concurrency, Dispatch};
+use crate::outbound::{Client, OutboundConfig};
+use crate::sandbox::{Engine, EngineConfig, swap};
+use crate::store::Store;
+
+/// The data file, below the data folder.
+const DATA_FILE: &str = "ampoule.redb";
+/// How long a subrequest may take to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Sandboxes beyond the invocations: for loads, and for those that are being thrown away.
+const SPARE_SANDBOXES: usize = 16;
+/// How often the kernel's list of swap areas is read again.
+const SWAP_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Everything that a running server has.
+pub struct App {
+    /// The way in for new versions.
+    pub deploy: Deploy,
+    /// Runs invocations.
+    pub dispatch: Dispatch,
+    /// What is kept.
+    pub store: Arc<Store>,
+    /// What deployments run from.
+    pub images: Images,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// Opens the data folder and builds every part. `listening`: the service's own addresses,
+    /// which no function may reach.
+    ///
+    /// # Errors
+    /// With a message for the operator: the data file cannot be opened or is damaged, the cache
+    /// cannot be written, or wasmtime cannot run on this machine.
+    pub async fn open(config: &Config, listening: Vec<SocketAddr>) -> Result<Arc<Self>> {
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
+        let store = Arc::new(Store::open(&config.data.join(DATA_FILE))?);
+        let engine_config = EngineConfig {
+            sandboxes: u32::try_from(config.max_concurrent + SPARE_SANDBOXES)
+                .context("max-concurrent is too large")?,
+            cache: config.cache.clone(),
+            swaps: config.swaps_path.clone(),
+        };
+        let engine = Engine::new(&engine_config).await?;
+        let reset = engine.reset();
+        tracing::info!(pagemap_scan = reset.pagemap_scan, reason = reset.reason, "engine is ready");
+        let images = Images::new(Arc::clone(&store), engine, &config.data);
+        let client = Client::new(OutboundConfig {
+            denied: listening,
+            user_agent: concat!("Ampoule/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout: CONNECT_TIMEOUT,
+        })?;
+        let concurrency = Concurrency {
+            total: config.max_concurrent,
+            per_tenant: config.max_concurrent_per_tenant,
+        };
+        let dispatch = Dispatch::new(
+            Arc::clone(&store),
+            images.clone(),
+            Arc::new(client),
+            concurrency,
+        );
+        let app = Arc::new(Self {
+            deploy: Deploy::new(Arc::clone(&store), images.clone()),
+            dispatch,
+            store,
+            images,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        app.watch_swap(engine_config);
+        Ok(app)
+    }
+
+    /// While the page scan is in force, watches that no swap comes up (see [`swap`]).
+    fn watch_swap(&self, mut config: EngineConfig) {
+        let (images, stop) = (self.images.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            while images.engine().reset().pagemap_scan {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(SWAP_INTERVAL) => {}
+                }
+                if is_swapping(&config.swaps) {
+                    tracing::warn!("swap became active: replacing the engine by one without scan");
+                    // Decided already: what the list says meanwhile does not matter any more.
+                    config.swaps = Path::new("/nonexistent").to_owned();
+                    match Engine::new(&config).await {
+                        Ok(engine) => images.replace_engine(engine),
+                        Err(error) => tracing::error!(%error, "cannot replace the engine"),
+                    }
+                }
+            }
+        });
+    }
+
+    /// The engine's part of the status page.
+    pub fn engine_status(&self) -> serde_json::Value {
+        let engine = self.images.engine();
+        serde_json::json!({
+            "pooling": true,
+            "copy_on_write": true,
+            "pagemap_scan": engine.reset().pagemap_scan,
+            "reason": engine.reset().reason,
+            "key": engine.key(),
+            "images": self.images.len(),
+            "engine_snapshot_bytes": engine.base_bytes(),
+        })
+    }
+
+    /// From now on, new invocations are refused and the server is not ready.
+    pub fn start_draining(&self) {
+        self.dispatch.start_draining();
+    }
+
+    /// Whether the server is on its way down.
+    pub fn is_draining(&self) -> bool {
+        self.dispatch.is_draining()
+    }
+
+    /// Ends everything and writes what is left to write. Invocations must have ended, or been
+    /// given up, before.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let store = Arc::clone(&self.store);
+        // Blocks until the last transaction is on disk.
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::error!("closing the store panicked");
+        }
+    }
+}
+
+fn is_swapping(list: &Path) -> bool {
+    // One short read of a file that the kernel makes up.
+    swap::is_active(list)
+}

@@ -1,0 +1,278 @@
+//! The command line: every command's arguments, and the commands that talk to a server.
+//!
+//! [`parse`] reads the arguments and the environment. `serve` and `dev` are run by the server's
+//! own code; all other commands are carried out by [`run`], over HTTP only, so they work the same
+//! against any server. Results go to stdout, everything else to stderr; with `--json` both are
+//! JSON, one document a line.
+
+mod client;
+mod deploy;
+mod dev;
+mod invoke;
+mod logs;
+mod output;
+pub mod pack;
+mod problem;
+mod serve;
+mod versions;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::client::{FunctionArgs, ServerArgs, TenantArgs};
+pub use self::deploy::DeployArgs;
+pub use self::dev::dev;
+pub use self::invoke::InvokeArgs;
+pub use self::logs::LogsArgs;
+pub use self::problem::CliError;
+pub use self::serve::serve;
+pub use self::versions::{ActivateArgs, DeleteArgs, ListArgs, VersionsArgs};
+use crate::id::FunctionName;
+
+/// The port that is listened on when nothing says otherwise.
+const DEFAULT_PORT: u16 = 4000;
+
+#[derive(Parser)]
+#[command(
+    name = "ampoule",
+    version,
+    about = "Runs JavaScript functions, each request in a fresh WebAssembly sandbox",
+    after_help = "\
+Examples:
+  ampoule dev hello.js                  # serve a file or folder, reload it on change
+  ampoule serve                         # the server, on http://127.0.0.1:4000
+  ampoule deploy ./shop --name shop
+  ampoule invoke shop/items
+  ampoule logs shop -f
+
+The commands but `serve` and `dev` talk to the server at AMPOULE_URL
+(default http://127.0.0.1:4000) with the key AMPOULE_KEY, if it has one.",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// A command with its arguments.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(ServeArgs),
+    /// Serve one file or folder and reload it on change
+    Dev(DevArgs),
+    /// Upload a file or a folder as a new version of a function
+    Deploy(DeployArgs),
+    /// Send one request to a function
+    Invoke(InvokeArgs),
+    /// Show a function's log
+    Logs(LogsArgs),
+    /// List the versions of a function
+    Versions(VersionsArgs),
+    /// Make a version the one that answers; also the way back to an older one
+    Activate(ActivateArgs),
+    /// Delete a function, or one of its versions
+    Delete(DeleteArgs),
+    /// List the functions of a tenant
+    List(ListArgs),
+}
+
+/// Runs the server.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  ampoule serve
+  PORT=8080 ampoule serve --data /var/lib/ampoule
+  AMPOULE_KEY=… ampoule serve --listen 0.0.0.0:4000
+
+Without a key, functions can be managed only from this machine, and the server refuses to listen
+on any other address than a loopback one.")]
+pub struct ServeArgs {
+    /// Address to listen on, such as 0.0.0.0:4000 [default: 127.0.0.1:4000]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
+    pub listen: Option<SocketAddr>,
+    /// Port on 127.0.0.1, unless --listen is given
+    #[arg(long, env = "PORT", value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Folder that holds everything the server keeps
+    #[arg(
+        long,
+        env = "AMPOULE_DATA",
+        default_value = "./data",
+        value_name = "FOLDER"
+    )]
+    pub data: PathBuf,
+    /// Key to the control plane
+    #[arg(long, env = "AMPOULE_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Believe the x-forwarded-for of whoever connects: only behind a proxy that sets it
+    #[arg(long)]
+    pub trust_proxy: bool,
+    /// Folder for compiled code, may be deleted at any time [default: inside --data]
+    #[arg(long, value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// Most invocations at once
+    #[arg(long, default_value_t = 512, value_parser = parse_count, value_name = "NUMBER")]
+    pub max_concurrent: usize,
+    /// Most invocations of one tenant at once
+    #[arg(long, default_value_t = 128, value_parser = parse_count, value_name = "NUMBER")]
+    pub max_concurrent_per_tenant: usize,
+    /// How the server's own log is written to stderr: text or json
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = LogFormat::Text,
+        hide_possible_values = true,
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+impl ServeArgs {
+    /// The address to listen on: `--listen`, else the port on 127.0.0.1.
+    pub fn address(&self) -> SocketAddr {
+        self.listen.unwrap_or_else(|| {
+            let port = self.port.unwrap_or(DEFAULT_PORT);
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+        })
+    }
+}
+
+/// How the server writes its own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON document a line.
+    Json,
+}
+
+/// Serves one file or folder while it is being written.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ampoule dev hello.js
+  ampoule dev ./shop --env CURRENCY=EUR --listen 127.0.0.1:0    # 0: any free port
+
+The function is loaded again whenever a file changes, and its log is written to the terminal.")]
+pub struct DevArgs {
+    /// A .js, .mjs or .cjs file, or a folder
+    pub path: PathBuf,
+    /// Address to listen on; port 0 picks a free one
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:4000",
+        value_parser = parse_listen
+    )]
+    pub listen: SocketAddr,
+    /// Environment variable of the function; may be given many times
+    #[arg(long, short, value_name = "NAME=VALUE", value_parser = deploy::parse_env)]
+    pub env: Vec<(String, String)>,
+    /// Name of the function [default: the name of the folder or file]
+    #[arg(long, short, value_parser = parse_name)]
+    pub name: Option<String>,
+}
+
+impl DevArgs {
+    /// The function's name: `--name`, else the one that the path yields.
+    ///
+    /// # Errors
+    /// Usage, when the path is missing or its name is not allowed; the text says to give one.
+    pub fn function_name(&self) -> Result<FunctionName, CliError> {
+        match &self.name {
+            Some(name) => name
+                .parse()
+                .map_err(|error| CliError::usage(format!("{error}"))),
+            None => function_name(&self.path),
+        }
+    }
+}
+
+/// Reads the command line and the environment. Ends the process for `--help`, `--version` and
+/// for what cannot be understood, with 0 and 2.
+pub fn parse() -> Command {
+    without_empty_key(Cli::parse().command)
+}
+
+/// Carries out a client command and answers what the process should exit with.
+///
+/// # Errors
+/// [`CliError`], which [`CliError::report`] tells the user. Usage for `serve` and `dev`, which
+/// are not client commands.
+/// # Cancel safety
+/// Dropping it drops the request in progress; the server may still carry that out.
+pub async fn run(command: Command) -> Result<ExitCode, CliError> {
+    let mut terminal = output::Terminal::of_process();
+    let number = run_on(&command, &mut terminal).await?;
+    Ok(ExitCode::from(number))
+}
+
+/// The name that a function at `path` gets when none is given.
+///
+/// # Errors
+/// Usage, when the path is missing or its name is not allowed; the text says to give one.
+pub fn function_name(path: &Path) -> Result<FunctionName, CliError> {
+    deploy::name_of(path)
+}
+
+async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8, CliError> {
+    let (json, ended) = match command {
+        Command::Serve(_) | Command::Dev(_) => {
+            return Err(CliError::usage(
+                "serve and dev run a server, they do not talk to one",
+            ));
+        }
+        Command::Deploy(args) => (args.json, deploy::run(args, terminal).await.map(|()| 0)),
+        Command::Invoke(args) => (args.json, invoke::run(args, terminal).await),
+        Command::Logs(args) => (args.json, logs::run(args, terminal).await.map(|()| 0)),
+        Command::Versions(args) => (
+            args.json,
+            versions::versions(args, terminal).await.map(|()| 0),
+        ),
+        Command::Activate(args) => (
+            args.json,
+            versions::activate(args, terminal).await.map(|()| 0),
+        ),
+        Command::Delete(args) => (
+            args.json,
+            versions::delete(args, terminal).await.map(|()| 0),
+        ),
+        Command::List(args) => (args.json, versions::list(args, terminal).await.map(|()| 0)),
+    };
+    ended.map_err(|error| error.with_json(json))
+}
+
+/// An empty `AMPOULE_KEY` is how a shell unsets it for one command: it means no key.
+fn without_empty_key(mut command: Command) -> Command {
+    if let Command::Serve(args) = &mut command {
+        args.key = args.key.take().filter(|key| !key.is_empty());
+    }
+    command
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write it as ADDRESS:PORT, for example 127.0.0.1:4000 or [::1]:4000".to_owned()
+    })
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "give a whole number above 0".to_owned())
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let name: FunctionName = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(name.into())
+}
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

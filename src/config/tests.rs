@@ -1,0 +1,71 @@
+use super::*;
+
+fn raw(listen: &str, key: Option<&str>) -> RawConfig {
+    RawConfig {
+        listen: listen.parse().unwrap(),
+        data: "/data".into(),
+        cache: None,
+        key: key.map(str::to_owned),
+        trust_proxy: false,
+        max_concurrent: 8,
+        max_concurrent_per_tenant: 4,
+    }
+}
+
+#[test]
+fn without_a_key_only_this_machine_can_be_served() {
+    for loopback in [
+        "127.0.0.1:0",
+        "127.5.5.5:80",
+        "[::1]:4000",
+        "[::ffff:127.0.0.1]:1",
+    ] {
+        assert!(Config::new(raw(loopback, None)).is_ok(), "{loopback}");
+    }
+    for open in ["0.0.0.0:4000", "[::]:4000", "192.168.1.2:4000"] {
+        for no_key in [None, Some("")] {
+            let error = Config::new(raw(open, no_key)).err().unwrap();
+            assert_eq!(error, ConfigError::KeyMissing(open.parse().unwrap()));
+            let text = error.to_string();
+            assert!(
+                text.contains(open) && text.contains("AMPOULE_KEY"),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            Config::new(raw(open, Some("k"))).unwrap().key.as_deref(),
+            Some("k")
+        );
+        assert!(Config::for_development(raw(open, None)).is_ok());
+    }
+}
+
+#[test]
+fn a_key_must_fit_into_a_header() {
+    for bad in ["a b", "a\nb", "sch\u{fc}ssel", " "] {
+        let error = Config::new(raw("127.0.0.1:0", Some(bad))).err();
+        assert_eq!(error, Some(ConfigError::KeyInvalid), "{bad:?}");
+    }
+}
+
+#[test]
+fn compiled_code_is_kept_beside_the_data_unless_told_otherwise() {
+    let mut written = raw("127.0.0.1:0", None);
+    assert_eq!(
+        Config::new(written.clone()).unwrap().cache,
+        PathBuf::from("/data/cache")
+    );
+    written.cache = Some("/fast".into());
+    assert_eq!(Config::new(written).unwrap().cache, PathBuf::from("/fast"));
+}
+
+#[test]
+fn nothing_can_run_with_a_limit_of_none() {
+    let mut written = raw("127.0.0.1:0", None);
+    written.max_concurrent_per_tenant = 0;
+    let error = Config::new(written).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "max-concurrent-per-tenant must be 1 or more"
+    );
+}

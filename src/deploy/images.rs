@@ -1,0 +1,277 @@
+//! Images of deployments: in memory for those in use, as snapshots on disk for all.
+//!
+//! Snapshots and files on disk are a cache: whatever is missing, or was made by another engine,
+//! is made again from the bundle in the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::{Context, anyhow};
+use tokio::sync::OnceCell;
+
+use super::archive::{self, File};
+use super::files;
+use crate::error::Error;
+use crate::host::{LoadSettings, LogEntry};
+use crate::id::DeploymentId;
+use crate::limits::{IMAGES_MAX, Limits};
+use crate::sandbox::{Engine, Image, LoadError};
+use crate::store::{Deployment, Store};
+
+/// What loading a deployment needs to know of it.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// The deployment.
+    pub id: DeploymentId,
+    /// Its entry file.
+    pub entry: String,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+    /// Its route pattern.
+    pub route: Option<String>,
+    /// Its limits: memory counts while it is loaded, too.
+    pub limits: Limits,
+}
+
+impl Load {
+    fn of(deployment: &Deployment) -> Self {
+        Self {
+            id: deployment.id,
+            entry: deployment.entry.clone(),
+            env: deployment.env.clone(),
+            route: deployment.route.clone(),
+            // They were checked when it was deployed; a maximum lowered since then wins.
+            limits: deployment.limits.resolve().unwrap_or(Limits::DEFAULT),
+        }
+    }
+
+    fn settings(&self) -> LoadSettings {
+        LoadSettings {
+            entry: self.entry.clone(),
+            per_request: false,
+            env: self.env.clone().into_iter().collect(),
+            route: self.route.clone(),
+            modules: Vec::new(),
+        }
+    }
+}
+
+/// What became of a load.
+#[derive(Debug)]
+pub struct Created {
+    /// Size of the snapshot, in bytes.
+    pub snapshot_bytes: u64,
+    /// Why it is evaluated per request, if it is.
+    pub per_request: Option<String>,
+    /// What its top level logged.
+    pub log: Vec<LogEntry>,
+}
+
+/// Where images come from. Cheap to clone.
+#[derive(Clone)]
+pub struct Images {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<Store>,
+    files: PathBuf,
+    snapshots: PathBuf,
+    engine: RwLock<Engine>,
+    images: RwLock<HashMap<DeploymentId, Arc<Slot>>>,
+    uses: AtomicU64,
+}
+
+#[derive(Default)]
+struct Slot {
+    image: OnceCell<Image>,
+    /// When it was last asked for, counted in uses.
+    used: AtomicU64,
+}
+
+impl Images {
+    /// Images of `store`'s deployments; files and snapshots are kept below `data`.
+    pub fn new(store: Arc<Store>, engine: Engine, data: &std::path::Path) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                files: data.join("files"),
+                snapshots: data.join("snapshots"),
+                engine: RwLock::new(engine),
+                images: RwLock::default(),
+                uses: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// The engine in force.
+    pub fn engine(&self) -> Engine {
+        let engine = self.shared.engine.read();
+        engine.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another engine in force. Invocations that run keep the old one to their end.
+    pub fn replace_engine(&self, engine: Engine) {
+        {
+            let current = self.shared.engine.write();
+            *current.unwrap_or_else(PoisonError::into_inner) = engine;
+        }
+        let images = self.shared.images.write();
+        images.unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many images are in memory.
+    pub fn len(&self) -> usize {
+        let images = self.shared.images.read();
+        images.unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether no image is in memory.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The image of a deployment, made ready if it is not.
+    ///
+    /// # Errors
+    /// `internal` if it can no longer be loaded, `storage_unavailable`.
+    pub async fn get(&self, deployment: &Deployment) -> Result<Image, Error> {
+        let slot = self.slot(&deployment.id);
+        let image = slot
+            .image
+            .get_or_try_init(|| self.restore(deployment))
+            .await?;
+        Ok(image.clone())
+    }
+
+    fn slot(&self, id: &DeploymentId) -> Arc<Slot> {
+        let now = self.shared.uses.fetch_add(1, Ordering::Relaxed);
+        let images = self.shared.images.read();
+        let found = images.unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let slot = found.unwrap_or_else(|| self.add_slot(id));
+        slot.used.store(now, Ordering::Relaxed);
+        slot
+    }
+
+    fn add_slot(&self, id: &DeploymentId) -> Arc<Slot> {
+        let images = self.shared.images.write();
+        let mut images = images.unwrap_or_else(PoisonError::into_inner);
+        if images.len() >= IMAGES_MAX {
+            let used = |slot: &Slot| slot.used.load(Ordering::Relaxed);
+            let oldest = images.iter().min_by_key(|(_, slot)| used(slot));
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                images.remove(&oldest);
+            }
+        }
+        Arc::clone(images.entry(*id).or_default())
+    }
+
+    async fn restore(&self, deployment: &Deployment) -> Result<Image, Error> {
+        let load = Load::of(deployment);
+        let engine = self.engine();
+        let files = self.restore_files(&load.id).await?;
+        let path = self.snapshot_path(&load.id, &engine);
+        let snapshot = match tokio::fs::read(&path).await {
+            Ok(snapshot) => snapshot,
+            Err(_) => {
+                tracing::info!(deployment = %load.id, "taking a snapshot again");
+                let loaded = engine.load(files.clone(), load.settings(), load.limits).await;
+                let loaded = loaded.map_err(Error::internal)?;
+                self.write_snapshot(&load.id, &engine, &loaded.snapshot)
+                    .await
+                    .map_err(Error::internal)?;
+                loaded.snapshot
+            }
+        };
+        image(engine, snapshot, files).await.map_err(Error::internal)
+    }
+
+    async fn restore_files(&self, id: &DeploymentId) -> Result<PathBuf, Error> {
+        let folder = files::folder(&self.shared.files, &id.to_string());
+        if tokio::fs::try_exists(&folder).await.unwrap_or(false) {
+            return Ok(folder);
+        }
+        let (shared, id) = (Arc::clone(&self.shared), *id);
+        super::blocking(move || {
+            let bundle = shared.store.functions().bundle(&id).map_err(super::from_store)?;
+            let bundle = bundle.ok_or_else(|| {
+                Error::internal(format!("deployment {id} has no bundle in the store"))
+            })?;
+            let unpacked = archive::unpack_stored(&bundle)?;
+            files::write(&shared.files, &id.to_string(), &unpacked).map_err(Error::internal)
+        })
+        .await
+    }
+
+    /// Writes a new deployment's files, loads it, and keeps its snapshot and image.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn create(&self, load: &Load, unpacked: Vec<File>) -> Result<Created, LoadError> {
+        let engine = self.engine();
+        let (shared, id) = (Arc::clone(&self.shared), load.id);
+        let folder = tokio::task::spawn_blocking(move || {
+            files::write(&shared.files, &id.to_string(), &unpacked)
+        })
+        .await
+        .context("writing the files panicked")?
+        .context("cannot write the deployment's files")?;
+        let loaded = engine.load(folder.clone(), load.settings(), load.limits).await?;
+        self.write_snapshot(&load.id, &engine, &loaded.snapshot).await?;
+        let snapshot_bytes = loaded.snapshot.len() as u64;
+        let image = image(engine, loaded.snapshot, folder).await?;
+        let slot = self.slot(&load.id);
+        // Nobody else knows this id yet.
+        let _ = slot.image.set(image);
+        Ok(Created {
+            snapshot_bytes,
+            per_request: loaded.per_request,
+            log: loaded.log,
+        })
+    }
+
+    /// Removes everything that was made for a deployment that is no more.
+    pub async fn forget(&self, id: &DeploymentId) {
+        {
+            let images = self.shared.images.write();
+            images.unwrap_or_else(PoisonError::into_inner).remove(id);
+        }
+        let engine = self.engine();
+        let snapshot = self.snapshot_path(id, &engine);
+        let folder = files::folder(&self.shared.files, &id.to_string());
+        let removed = tokio::task::spawn_blocking(move || {
+            let _ = std::fs::remove_file(snapshot);
+            files::remove(&folder)
+        });
+        if let Ok(Err(error)) = removed.await {
+            tracing::warn!(%error, deployment = %id, "cannot remove a deployment's files");
+        }
+    }
+
+    fn snapshot_path(&self, id: &DeploymentId, engine: &Engine) -> PathBuf {
+        let name = format!("{id}-{}.wasm", engine.key());
+        self.shared.snapshots.join(name)
+    }
+
+    async fn write_snapshot(
+        &self,
+        id: &DeploymentId,
+        engine: &Engine,
+        snapshot: &[u8],
+    ) -> anyhow::Result<()> {
+        let path = self.snapshot_path(id, engine);
+        let temporary = path.with_extension("tmp");
+        tokio::fs::create_dir_all(&self.shared.snapshots).await?;
+        tokio::fs::write(&temporary, snapshot).await?;
+        tokio::fs::rename(&temporary, &path).await?;
+        Ok(())
+    }
+}
+
+async fn image(engine: Engine, snapshot: Vec<u8>, files: PathBuf) -> anyhow::Result<Image> {
+    tokio::task::spawn_blocking(move || Image::new(&engine, &snapshot, Some(files)))
+        .await
+        .map_err(|error| anyhow!("making an image panicked: {error}"))?
+}

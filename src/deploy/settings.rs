@@ -1,0 +1,145 @@
+//! What a deployment is told besides its files, checked before anything is done.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::UploadKind;
+use super::archive::File;
+use crate::error::{Code, Error};
+use crate::limits::{self, LimitOverrides, Limits};
+
+/// Longest route pattern, in bytes.
+const ROUTE_BYTES_MAX: usize = 512;
+/// Entry files that are looked for when none is named.
+const ENTRIES: [&str; 3] = ["index.js", "index.mjs", "index.cjs"];
+
+/// Settings as the caller writes them; everything has a default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Environment variables: names of letters, digits and `_`, not starting with a digit.
+    pub env: BTreeMap<String, String>,
+    /// Limits that differ from the default.
+    pub limits: LimitOverrides,
+    /// The entry file; by default `main` of `package.json`, else `index.js`, `.mjs` or `.cjs`.
+    pub entry: Option<String>,
+    /// A route pattern such as `/users/:userId`, which fills `req.params`.
+    pub route: Option<String>,
+    /// Whether the new version becomes the active one; by default it does.
+    pub activate: Option<bool>,
+}
+
+fn invalid(detail: impl Into<String>) -> Error {
+    Error::new(Code::SettingsInvalid, detail)
+}
+
+impl Settings {
+    /// Checks every bound; answers the limits in force.
+    pub(super) fn check(&self) -> Result<Limits, Error> {
+        if self.env.len() > limits::ENV_VARS_MAX {
+            let max = limits::ENV_VARS_MAX;
+            return Err(invalid(format!("more than {max} environment variables")));
+        }
+        let bytes: usize = self.env.iter().map(|(k, v)| k.len() + v.len()).sum();
+        if bytes > limits::ENV_BYTES_MAX {
+            let max = limits::ENV_BYTES_MAX;
+            return Err(invalid(format!("more than {max} bytes of environment")));
+        }
+        if let Some(name) = self.env.keys().find(|name| !is_variable_name(name)) {
+            return Err(invalid(format!(
+                "{name:?} is not a name for an environment variable: use letters, digits and _"
+            )));
+        }
+        if let Some(route) = &self.route
+            && (!route.starts_with('/') || route.len() > ROUTE_BYTES_MAX)
+        {
+            return Err(invalid(format!(
+                "route must start with / and have at most {ROUTE_BYTES_MAX} bytes"
+            )));
+        }
+        self.limits.resolve().map_err(invalid)
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// A single source file as a folder of one.
+pub(super) fn source(filename: &str, bytes: Bytes) -> Result<Vec<File>, Error> {
+    let is_name = !filename.is_empty()
+        && filename.len() <= limits::PATH_BYTES_MAX
+        && !filename.starts_with('.')
+        && filename.chars().all(|c| !c.is_control() && !matches!(c, '/' | '\\'));
+    let is_source = [".js", ".mjs", ".cjs"].iter().any(|end| filename.ends_with(end));
+    if !is_name || !is_source {
+        return Err(invalid(format!(
+            "filename {filename:?} must be a plain name ending in .js, .mjs or .cjs"
+        )));
+    }
+    if bytes.len() > limits::UPLOAD_BYTES_MAX {
+        let max = limits::UPLOAD_BYTES_MAX;
+        return Err(Error::new(Code::ArchiveTooLarge, format!("more than {max} bytes of source")));
+    }
+    if std::str::from_utf8(&bytes).is_err() {
+        return Err(Error::new(Code::ArchiveInvalid, "the source is not UTF-8 text"));
+    }
+    Ok(vec![File {
+        path: filename.to_owned(),
+        bytes,
+    }])
+}
+
+/// The entry file: as named, or found.
+pub(super) fn entry(
+    settings: &Settings,
+    kind: &UploadKind,
+    files: &[File],
+) -> Result<String, Error> {
+    let has = |path: &str| files.iter().any(|file| file.path == path);
+    if let Some(entry) = &settings.entry {
+        let entry = entry.trim_start_matches("./");
+        return if has(entry) {
+            Ok(entry.to_owned())
+        } else {
+            Err(not_found(format!("there is no file {entry:?} to enter at")))
+        };
+    }
+    if let UploadKind::Source { filename } = kind {
+        return Ok(filename.clone());
+    }
+    if let Some(main) = main_of_manifest(files) {
+        let main = main.trim_start_matches("./").trim_end_matches('/');
+        let candidates = [
+            main.to_owned(),
+            format!("{main}.js"),
+            format!("{main}/index.js"),
+        ];
+        if let Some(found) = candidates.into_iter().find(|path| has(path)) {
+            return Ok(found);
+        }
+    }
+    match ENTRIES.into_iter().find(|path| has(path)) {
+        Some(found) => Ok(found.to_owned()),
+        None => Err(not_found(format!(
+            "found none of {}; name the entry with the setting `entry`, or `main` in package.json",
+            ENTRIES.join(", ")
+        ))),
+    }
+}
+
+fn not_found(detail: String) -> Error {
+    Error::new(Code::EntryNotFound, detail)
+}
+
+fn main_of_manifest(files: &[File]) -> Option<String> {
+    let manifest = files.iter().find(|file| file.path == "package.json")?;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).ok()?;
+    manifest.get("main")?.as_str().map(str::to_owned)
+}

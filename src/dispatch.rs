@@ -1,0 +1,428 @@
+//! The spine of the data plane: admit, resolve, grant, run, account.
+//!
+//! After this module nobody sees a tenant's name, only grants.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::deploy::{Images, from_store};
+use crate::error::{Code, Error};
+use crate::host::{Failure, Grants, Head, LogBuffer, Request, ResponseBody};
+use crate::id::{FunctionName, InvocationId, TenantId};
+use crate::limits::Limits;
+use crate::outbound::Client;
+use crate::sandbox::{Finished, Image, Invocation, Outcome};
+use crate::store::{Deployment, LogLine, Store};
+
+/// Reads the request's body, at most so many bytes of it.
+pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Error>> + Send>;
+
+/// One request to a function.
+pub struct Call {
+    /// The invocation's id, made when the request arrived.
+    pub id: InvocationId,
+    /// Whose function.
+    pub tenant: TenantId,
+    /// Which function.
+    pub function: FunctionName,
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query after the function's name, starting with `/`.
+    pub target: String,
+    /// `name: value` lines, each ended by CR LF, names in lower case.
+    pub fields: Vec<u8>,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// Whether the client's connection is encrypted.
+    pub secure: bool,
+    /// Asked for only when the function exists and the invocation is admitted.
+    pub body: ReadBody,
+}
+
+/// A function's answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// 200 to 599.
+    pub status: u16,
+    /// As in [`Call::fields`].
+    pub fields: Vec<u8>,
+    /// The body.
+    pub body: AnswerBody,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// All of it.
+    Whole(Bytes),
+    /// As the function writes it. Dropping it ends the invocation.
+    Streamed(BodyStream),
+}
+
+/// A body that is still being written; an error means that it broke off.
+#[derive(Debug)]
+pub struct BodyStream {
+    body: ResponseBody,
+    /// Cancels the invocation when the client goes away; disarmed at the end of the body.
+    hang_up: Option<DropGuard>,
+}
+
+impl Stream for BodyStream {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = std::task::ready!(Pin::new(&mut self.body).poll_next(context));
+        if next.is_none()
+            && let Some(hang_up) = self.hang_up.take()
+        {
+            hang_up.disarm();
+        }
+        Poll::Ready(next)
+    }
+}
+
+/// What may run at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Concurrency {
+    /// Invocations in total.
+    pub total: usize,
+    /// Invocations of one tenant.
+    pub per_tenant: usize,
+}
+
+/// Runs invocations. Cheap to clone.
+#[derive(Clone)]
+pub struct Dispatch {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<Store>,
+    images: Images,
+    client: Arc<Client>,
+    concurrency: Concurrency,
+    total: Arc<Semaphore>,
+    tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+    tasks: TaskTracker,
+    draining: AtomicBool,
+    started: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Counts since the start, for the status page.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Counts {
+    /// Invocations that were admitted.
+    pub started: u64,
+    /// Those that ended in an error.
+    pub failed: u64,
+    /// Those that run now.
+    pub running: usize,
+}
+
+impl Dispatch {
+    /// Runs functions of `store`, with subrequests through `client`.
+    pub fn new(
+        store: Arc<Store>,
+        images: Images,
+        client: Arc<Client>,
+        concurrency: Concurrency,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                images,
+                client,
+                concurrency,
+                total: Arc::new(Semaphore::new(concurrency.total)),
+                tenants: Mutex::default(),
+                tasks: TaskTracker::new(),
+                draining: AtomicBool::new(false),
+                started: AtomicU64::new(0),
+                failed: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Runs one invocation and answers as soon as the function does; what the function does
+    /// after its answer goes on in the background, within its limits.
+    ///
+    /// # Errors
+    /// `shutting_down`, `function_not_found`, `server_busy`, `tenant_busy`, those of the body, and
+    /// every code that an [`Outcome`] has.
+    /// # Cancel safety
+    /// Dropping the future ends the invocation.
+    pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
+        let shared = &self.shared;
+        if shared.draining.load(Ordering::Relaxed) {
+            return Err(Error::new(Code::ShuttingDown, "send the request again"));
+        }
+        let deployment = shared.resolve(&call)?;
+        let permits = shared.admit(&call.tenant)?;
+        let limits = deployment.limits.resolve().unwrap_or(Limits::DEFAULT);
+        let content = (call.body)(limits.request_body_bytes).await?;
+        let image = shared.images.get(&deployment).await?;
+        shared.started.fetch_add(1, Ordering::Relaxed);
+        let (responder, head) = oneshot::channel();
+        let log = LogBuffer::new(limits.log_bytes);
+        let invocation = Invocation {
+            request: Request {
+                method: call.method,
+                target: call.target,
+                fields: call.fields,
+                peer: call.peer.to_string(),
+                secure: call.secure,
+            },
+            content,
+            grants: Grants {
+                kv: Some(shared.store.namespace(&call.tenant)),
+                network: Some((
+                    Arc::clone(&shared.client),
+                    shared.client.grant(&call.tenant),
+                )),
+                files: None,
+            },
+            limits,
+            deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
+            responder,
+            log: log.clone(),
+        };
+        let account = Account {
+            shared: Arc::clone(shared),
+            deployment,
+            id: call.id,
+            log,
+            _permits: permits,
+        };
+        self.run(image, invocation, account, head).await
+    }
+
+    /// Polls the invocation here until it answers, so that a quick one costs no task; what is
+    /// left of a longer one becomes a task.
+    async fn run(
+        &self,
+        image: Image,
+        invocation: Invocation,
+        account: Account,
+        mut head: oneshot::Receiver<Head>,
+    ) -> Result<Answer, Error> {
+        let mut running = Box::pin(async move {
+            let finished = image.invoke(invocation).await;
+            account.close(&finished);
+            finished
+        });
+        let finished = tokio::select! {
+            biased;
+            finished = &mut running => finished,
+            Ok(head) = &mut head => {
+                let gone = CancellationToken::new();
+                let answer = answer(head, Some(gone.clone().drop_guard()));
+                self.shared.tasks.spawn(async move {
+                    tokio::select! {
+                        _finished = running => {}
+                        () = gone.cancelled() => {}
+                    }
+                });
+                return Ok(answer);
+            }
+        };
+        match head.try_recv() {
+            Ok(head) => Ok(answer(head, None)),
+            Err(_none) => Err(unanswered(finished.outcome)),
+        }
+    }
+
+    /// From now on, new invocations are refused.
+    pub fn start_draining(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new invocations are refused.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every invocation has ended.
+    pub async fn drained(&self) {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    /// Counts since the start.
+    pub fn counts(&self) -> Counts {
+        let shared = &self.shared;
+        Counts {
+            started: shared.started.load(Ordering::Relaxed),
+            failed: shared.failed.load(Ordering::Relaxed),
+            running: shared.concurrency.total - shared.total.available_permits(),
+        }
+    }
+}
+
+impl Shared {
+    fn resolve(&self, call: &Call) -> Result<Arc<Deployment>, Error> {
+        let functions = self.store.functions();
+        let active = functions.active(&call.tenant, &call.function).map_err(from_store)?;
+        active.ok_or_else(|| {
+            let detail = format!("Function not found: {}:{}", call.tenant, call.function);
+            Error::new(Code::FunctionNotFound, detail)
+        })
+    }
+
+    fn admit(&self, tenant: &TenantId) -> Result<[OwnedSemaphorePermit; 2], Error> {
+        let own = {
+            let tenants = self.tenants.lock();
+            let mut tenants = tenants.unwrap_or_else(PoisonError::into_inner);
+            let own = tenants
+                .entry(tenant.clone())
+                .or_insert_with(|| Arc::new(Semaphore::new(self.concurrency.per_tenant)));
+            Arc::clone(own)
+        };
+        let per_tenant = self.concurrency.per_tenant;
+        let own = permit(own, Code::TenantBusy, per_tenant)?;
+        let total = permit(Arc::clone(&self.total), Code::ServerBusy, self.concurrency.total)?;
+        Ok([own, total])
+    }
+}
+
+fn permit(
+    semaphore: Arc<Semaphore>,
+    code: Code,
+    max: usize,
+) -> Result<OwnedSemaphorePermit, Error> {
+    semaphore.try_acquire_owned().map_err(|error| match error {
+        TryAcquireError::NoPermits => {
+            Error::new(code, format!("{max} of {max} invocations are running"))
+        }
+        TryAcquireError::Closed => Error::internal(error),
+    })
+}
+
+fn answer(head: Head, hang_up: Option<DropGuard>) -> Answer {
+    let body = match head.body {
+        Ok(whole) => {
+            // Everything is here: what goes on afterwards is not the client's.
+            if let Some(hang_up) = hang_up {
+                hang_up.disarm();
+            }
+            AnswerBody::Whole(whole)
+        }
+        Err(body) => AnswerBody::Streamed(BodyStream { body, hang_up }),
+    };
+    Answer {
+        status: head.status,
+        fields: head.fields,
+        body,
+    }
+}
+
+/// What the caller is told when the function gave no answer.
+fn unanswered(outcome: Outcome) -> Error {
+    let Some(code) = outcome.code() else {
+        return Error::new(Code::FunctionThrew, "the function ended without a response");
+    };
+    match outcome {
+        Outcome::Threw(failure) if code == Code::BodyInvalid => Error::new(code, failure.message),
+        Outcome::Threw(failure) => Error::new(code, describe(&failure)),
+        Outcome::Crashed(cause) => Error {
+            code,
+            detail: "the sandbox was thrown away; see the function's log".into(),
+            source: Some(cause.into()),
+        },
+        _ => Error::new(code, "see the function's limits"),
+    }
+}
+
+/// The exception's kind and place. Its message may hold what the caller must not see, so it goes
+/// to the log only.
+fn describe(failure: &Failure) -> String {
+    let name: String = failure
+        .name
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '$'))
+        .take(64)
+        .collect();
+    match failure.place() {
+        Some(place) => format!("uncaught {name} at {place}"),
+        None => format!("uncaught {name}"),
+    }
+}
+
+/// What has to be written down about an invocation, however it ends: also when it is dropped.
+struct Account {
+    shared: Arc<Shared>,
+    deployment: Arc<Deployment>,
+    id: InvocationId,
+    log: LogBuffer,
+    _permits: [OwnedSemaphorePermit; 2],
+}
+
+impl Account {
+    fn close(self, finished: &Finished) {
+        if let Some(code) = finished.outcome.code() {
+            self.shared.failed.fetch_add(1, Ordering::Relaxed);
+            self.log.push_final(&end_line(code, &finished.outcome));
+        }
+        tracing::debug!(
+            invocation = %self.id,
+            tenant = %self.deployment.tenant,
+            function = %self.deployment.function,
+            fuel = finished.fuel,
+            memory_bytes = finished.usage.memory_bytes,
+            host_calls = finished.usage.host_calls,
+            outcome = finished.outcome.code().map_or("completed", Code::as_str),
+            "invocation ended"
+        );
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let entries = self.log.take();
+        if entries.is_empty() {
+            return;
+        }
+        let invocation = self.id.to_string();
+        let lines = entries
+            .into_iter()
+            .map(|entry| LogLine {
+                timestamp_ms: entry.timestamp_ms,
+                level: entry.level,
+                message: entry.message,
+                invocation: invocation.clone(),
+                version: self.deployment.version,
+            })
+            .collect();
+        let (tenant, function) = (&self.deployment.tenant, &self.deployment.function);
+        self.shared.store.logs().append(tenant, function, lines);
+    }
+}
+
+fn end_line(code: Code, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Threw(failure) => {
+            let text = format!("Uncaught {}: {}", failure.name, failure.message);
+            if failure.stack.is_empty() {
+                text
+            } else {
+                format!("{text}\n{}", failure.stack)
+            }
+        }
+        Outcome::Crashed(cause) => format!("{code}: {cause}"),
+        _ => format!("{code}: {}", code.title()),
+    }
+}

@@ -1,0 +1,230 @@
+//! Interface `bodies`: streams of bytes in and out of a sandbox.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::sync::{Mutex, mpsc};
+use wasmtime::bail;
+
+use super::State;
+use super::bindings::ampoule::host::bodies;
+use super::operations::{Outcome, Work};
+use crate::limits::{BODY_CHUNK_BYTES_MAX, BODY_QUEUE_LEN};
+use crate::outbound::{self, Interrupted};
+
+/// Most streams of one invocation.
+const BODIES_MAX: usize = 256;
+
+/// A response's body on its way to the client.
+///
+/// An error is its last item, and means: break the connection off, this is not all.
+#[derive(Debug)]
+pub struct ResponseBody {
+    chunks: mpsc::Receiver<Bytes>,
+    whole: Arc<AtomicBool>,
+    ended: bool,
+}
+
+impl Stream for ResponseBody {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let next = std::task::ready!(self.chunks.poll_recv(context));
+        self.ended = next.is_none();
+        Poll::Ready(match next {
+            Some(chunk) => Some(Ok(chunk)),
+            None if self.whole.load(Ordering::Acquire) => None,
+            None => Some(Err(io::Error::other("the function's response broke off"))),
+        })
+    }
+}
+
+enum Body {
+    /// The response, from us to the client.
+    Response {
+        chunks: mpsc::Sender<Bytes>,
+        whole: Arc<AtomicBool>,
+    },
+    /// The body of a subrequest, from us to its server.
+    Upload(mpsc::Sender<Result<Bytes, Interrupted>>),
+    /// The body of a subrequest's answer.
+    Download(Arc<Mutex<Download>>),
+}
+
+struct Download {
+    body: outbound::Body,
+    /// What is left of a chunk that was longer than a read.
+    rest: Bytes,
+}
+
+/// The streams of one invocation.
+#[derive(Default)]
+pub(super) struct Bodies {
+    last: u32,
+    open: HashMap<u32, Body>,
+    /// Readers of uploads that no subrequest has taken yet.
+    uploads: HashMap<u32, mpsc::Receiver<Result<Bytes, Interrupted>>>,
+}
+
+impl Bodies {
+    fn add(&mut self, body: Body) -> wasmtime::Result<u32> {
+        if self.open.len() >= BODIES_MAX {
+            return Err(TooMany.into());
+        }
+        self.last += 1;
+        self.open.insert(self.last, body);
+        Ok(self.last)
+    }
+
+    /// A new response body: what the guest writes to, and what the client reads.
+    pub(super) fn response(&mut self) -> wasmtime::Result<(u32, ResponseBody)> {
+        let (sender, chunks) = mpsc::channel(BODY_QUEUE_LEN);
+        let whole = Arc::new(AtomicBool::new(false));
+        let body = self.add(Body::Response {
+            chunks: sender,
+            whole: Arc::clone(&whole),
+        })?;
+        let reader = ResponseBody {
+            chunks,
+            whole,
+            ended: false,
+        };
+        Ok((body, reader))
+    }
+
+    /// The body of a subrequest's answer.
+    pub(super) fn download(&mut self, body: outbound::Body) -> wasmtime::Result<u32> {
+        let rest = Bytes::new();
+        self.add(Body::Download(Arc::new(Mutex::new(Download { body, rest }))))
+    }
+
+    /// Takes the reading end of an upload; none if it has one already.
+    pub(super) fn take_upload(
+        &mut self,
+        body: u32,
+    ) -> Option<mpsc::Receiver<Result<Bytes, Interrupted>>> {
+        self.uploads.remove(&body)
+    }
+
+    pub(super) fn abort_all(&mut self) {
+        self.open.clear();
+        self.uploads.clear();
+    }
+}
+
+/// The guest has more streams open than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {BODIES_MAX} bodies open")]
+pub(crate) struct TooMany;
+
+fn refused(error: bodies::Error) -> Work {
+    Box::pin(async { Outcome::Written(Err(error)) })
+}
+
+impl bodies::Host for State {
+    fn create(&mut self) -> wasmtime::Result<u32> {
+        let (sender, receiver) = mpsc::channel(BODY_QUEUE_LEN);
+        let body = self.bodies.add(Body::Upload(sender))?;
+        self.bodies.uploads.insert(body, receiver);
+        Ok(body)
+    }
+
+    fn begin_read(&mut self, body: u32, max: u32) -> wasmtime::Result<u32> {
+        self.usage.host_calls += 1;
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        if max == 0 || max > BODY_CHUNK_BYTES_MAX {
+            bail!("a read must be of 1 to {BODY_CHUNK_BYTES_MAX} bytes");
+        }
+        let work: Work = match self.bodies.open.get(&body) {
+            Some(Body::Download(body)) => {
+                let body = Arc::clone(body);
+                Box::pin(async move { Outcome::Read(read(&body, max).await) })
+            }
+            Some(Body::Response { .. } | Body::Upload(_)) | None => {
+                Box::pin(async { Outcome::Read(Err(bodies::Error::Closed)) })
+            }
+        };
+        self.operations.begin(work)
+    }
+
+    fn finish_read(&mut self, operation: u32) -> wasmtime::Result<Result<Vec<u8>, bodies::Error>> {
+        match self.operations.take(operation)? {
+            Outcome::Read(result) => Ok(result.map(|bytes| bytes.to_vec())),
+            _ => bail!("operation {operation} is not a read"),
+        }
+    }
+
+    fn begin_write(&mut self, body: u32, chunk: Vec<u8>) -> wasmtime::Result<u32> {
+        self.usage.host_calls += 1;
+        let chunk = Bytes::from(chunk);
+        let work: Work = match self.bodies.open.get(&body) {
+            Some(Body::Response { chunks, .. }) => {
+                let bytes = chunk.len() as u64;
+                if bytes > self.budget.response_bytes {
+                    self.usage.response_refused = true;
+                    refused(bodies::Error::TooLarge)
+                } else {
+                    self.budget.response_bytes -= bytes;
+                    let chunks = chunks.clone();
+                    Box::pin(async move {
+                        let sent = chunks.send(chunk).await;
+                        Outcome::Written(sent.map_err(|_| bodies::Error::Closed))
+                    })
+                }
+            }
+            Some(Body::Upload(chunks)) => {
+                let chunks = chunks.clone();
+                Box::pin(async move {
+                    let sent = chunks.send(Ok(chunk)).await;
+                    Outcome::Written(sent.map_err(|_| bodies::Error::Closed))
+                })
+            }
+            Some(Body::Download(_)) | None => refused(bodies::Error::Closed),
+        };
+        self.operations.begin(work)
+    }
+
+    fn finish_write(&mut self, operation: u32) -> wasmtime::Result<Result<(), bodies::Error>> {
+        match self.operations.take(operation)? {
+            Outcome::Written(result) => Ok(result),
+            _ => bail!("operation {operation} is not a write"),
+        }
+    }
+
+    fn close(&mut self, body: u32) -> wasmtime::Result<()> {
+        if let Some(Body::Response { whole, .. }) = self.bodies.open.remove(&body) {
+            whole.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn abort(&mut self, body: u32) -> wasmtime::Result<()> {
+        if let Some(Body::Upload(chunks)) = self.bodies.open.remove(&body) {
+            // A full queue has a writer waiting; dropping the channel then breaks it off as well.
+            let _ = chunks.try_send(Err(Interrupted));
+        }
+        Ok(())
+    }
+}
+
+async fn read(download: &Mutex<Download>, max: usize) -> Result<Bytes, bodies::Error> {
+    let mut download = download.lock().await;
+    if download.rest.is_empty() {
+        match download.body.chunk().await {
+            None => return Ok(Bytes::new()),
+            Some(Ok(chunk)) => download.rest = chunk,
+            Some(Err(error)) => return Err(bodies::Error::Failed(error.to_string())),
+        }
+    }
+    let len = max.min(download.rest.len());
+    Ok(download.rest.split_to(len))
+}

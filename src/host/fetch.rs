@@ -1,0 +1,137 @@
+//! Interface `fetch`: subrequests, as far as the network grant goes.
+
+use wasmtime::bail;
+
+use super::State;
+use super::bindings::ampoule::host::fetch;
+use super::operations::{Outcome, Work};
+use crate::limits::{FIELDS_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::outbound::{self, RequestBody};
+
+/// Longest method.
+const METHOD_BYTES_MAX: usize = 32;
+
+impl fetch::Host for State {
+    fn begin(&mut self, request: fetch::Request) -> wasmtime::Result<u32> {
+        self.usage.host_calls += 1;
+        let work = match self.prepare(request) {
+            Ok(work) => work,
+            Err((code, message)) => {
+                let error = (code.to_owned(), message);
+                Box::pin(async { Outcome::Fetched(Err(error)) })
+            }
+        };
+        self.operations.begin(work)
+    }
+
+    fn finish(
+        &mut self,
+        operation: u32,
+    ) -> wasmtime::Result<Result<fetch::Response, fetch::Error>> {
+        let response = match self.operations.take(operation)? {
+            Outcome::Fetched(Ok(response)) => response,
+            Outcome::Fetched(Err((code, message))) => {
+                return Ok(Err(fetch::Error { code, message }));
+            }
+            _ => bail!("operation {operation} is not a subrequest"),
+        };
+        Ok(Ok(fetch::Response {
+            status: response.status,
+            status_text: response.status_text,
+            fields: fields(&response.headers),
+            url: response.url,
+            redirected: response.redirected,
+            body: Some(self.bodies.download(response.body)?),
+        }))
+    }
+}
+
+type Refused = (&'static str, String);
+
+impl State {
+    fn prepare(&mut self, request: fetch::Request) -> Result<Work, Refused> {
+        let Some((client, grant)) = self.grants.network.clone() else {
+            return Err(("denied", "this function has no network".into()));
+        };
+        if request.method.len() > METHOD_BYTES_MAX
+            || request.url.len() > TARGET_BYTES_MAX
+            || request.fields.len() > FIELDS_BYTES_MAX
+        {
+            return Err(("invalid_url", "the method, URL or headers are too long".into()));
+        }
+        if self.budget.subrequests == 0 {
+            let max = self.budget.limits.subrequests;
+            return Err((
+                "subrequests_exceeded",
+                format!("more than {max} subrequests in one invocation"),
+            ));
+        }
+        self.budget.subrequests -= 1;
+        let body = match request.content {
+            fetch::Content::None => RequestBody::None,
+            fetch::Content::Whole(bytes) => RequestBody::Whole(bytes.into()),
+            fetch::Content::Streamed(body) => match self.bodies.take_upload(body) {
+                Some(chunks) => RequestBody::Stream(chunks),
+                None => return Err(("body", "the body was sent already".into())),
+            },
+        };
+        let request = outbound::Request {
+            method: request.method,
+            url: request.url,
+            headers: headers(&request.fields),
+            body,
+            redirect: match request.redirect {
+                fetch::Redirect::Follow => outbound::Redirect::Follow,
+                fetch::Redirect::Error => outbound::Redirect::Error,
+                fetch::Redirect::Manual => outbound::Redirect::Manual,
+            },
+            decompress: true,
+        };
+        Ok(Box::pin(async move {
+            let answer = client.send(&grant, request).await;
+            Outcome::Fetched(answer.map_err(|error| (code(&error).to_owned(), error.to_string())))
+        }))
+    }
+}
+
+/// The stable code of a failed subrequest; the list is in `wit/fetch.wit`.
+fn code(error: &outbound::Error) -> &'static str {
+    match error {
+        outbound::Error::InvalidUrl(_)
+        | outbound::Error::UnsupportedScheme
+        | outbound::Error::InvalidRequest(_) => "invalid_url",
+        outbound::Error::Denied { .. } => "denied",
+        outbound::Error::Dns { .. } => "dns",
+        outbound::Error::Connect { .. } => "connect",
+        outbound::Error::Tls { .. } => "tls",
+        outbound::Error::Timeout { .. } => "timeout",
+        outbound::Error::TooManyRedirects | outbound::Error::RedirectRefused(_) => "redirect",
+        outbound::Error::Body(_) => "body",
+        outbound::Error::Protocol(_) => "protocol",
+    }
+}
+
+/// `name: value` lines to pairs; lines without a colon are left out.
+fn headers(fields: &[u8]) -> Vec<(String, Vec<u8>)> {
+    fields
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            let name = String::from_utf8(line[..colon].to_vec()).ok()?;
+            Some((name, line[colon + 1..].trim_ascii().to_vec()))
+        })
+        .collect()
+}
+
+/// Pairs to `name: value` lines; the values were decoded as Latin-1 and are encoded as such.
+fn fields(headers: &[(String, String)]) -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (name, value) in headers {
+        fields.extend_from_slice(name.as_bytes());
+        fields.extend_from_slice(b": ");
+        fields.extend(value.chars().map(|c| u8::try_from(c).unwrap_or(b'?')));
+        fields.extend_from_slice(b"\r\n");
+    }
+    fields
+}

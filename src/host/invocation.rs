@@ -1,0 +1,151 @@
+//! Interface `invocation`: the request and its answer.
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use wasmtime::bail;
+
+use super::State;
+use super::bindings::ampoule::host::invocation;
+use super::bodies::ResponseBody;
+use crate::limits::FIELDS_BYTES_MAX;
+
+/// Longest text kept of an exception: name, message or stack.
+const FAILURE_BYTES_MAX: usize = 8 << 10;
+
+/// The request as the guest sees it; see `wit/invocation.wit` for the shapes.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query, starting with `/`.
+    pub target: String,
+    /// `name: value` lines, each ended by CR LF.
+    pub fields: Vec<u8>,
+    /// The client's address.
+    pub peer: String,
+    /// Whether the client's connection is encrypted.
+    pub secure: bool,
+}
+
+/// The beginning of an answer.
+#[derive(Debug)]
+pub struct Head {
+    /// 200 to 599.
+    pub status: u16,
+    /// As in [`Request::fields`].
+    pub fields: Vec<u8>,
+    /// The body, whole or as it comes.
+    pub body: Result<Bytes, ResponseBody>,
+}
+
+/// Where the answer goes, once.
+pub type Responder = oneshot::Sender<Head>;
+
+/// An exception that nothing caught.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// `TypeError`
+    pub name: String,
+    /// For the log only: it may hold what the caller must not see.
+    pub message: String,
+    /// For the log only.
+    pub stack: String,
+}
+
+impl Failure {
+    /// `file:line:column` of the topmost frame, below the deployment's folder.
+    pub fn place(&self) -> Option<&str> {
+        let (_, after) = self.stack.split_once("/app/")?;
+        let line = after.lines().next()?;
+        Some(line.trim_end_matches(')'))
+    }
+}
+
+impl State {
+    fn answer(&mut self, status: u16, fields: Vec<u8>) -> wasmtime::Result<Option<Answer>> {
+        self.usage.host_calls += 1;
+        if !(200..=599).contains(&status) {
+            bail!("status {status} is not 200 to 599");
+        }
+        if fields.len() > FIELDS_BYTES_MAX {
+            bail!("header fields of {} bytes", fields.len());
+        }
+        Ok(self.responder.take().map(|responder| Answer {
+            responder,
+            status,
+            fields,
+        }))
+    }
+}
+
+struct Answer {
+    responder: Responder,
+    status: u16,
+    fields: Vec<u8>,
+}
+
+impl Answer {
+    /// A caller that is gone is noticed by the dispatcher, not here.
+    fn send(self, body: Result<Bytes, ResponseBody>) {
+        let _ = self.responder.send(Head {
+            status: self.status,
+            fields: self.fields,
+            body,
+        });
+    }
+}
+
+impl invocation::Host for State {
+    fn get_request(&mut self) -> wasmtime::Result<invocation::Request> {
+        let request = &self.request;
+        Ok(invocation::Request {
+            method: request.method.clone(),
+            target: request.target.clone(),
+            fields: request.fields.clone(),
+            peer: request.peer.clone(),
+            secure: request.secure,
+            content_length: u32::try_from(self.content.len())?,
+        })
+    }
+
+    fn get_content(&mut self) -> wasmtime::Result<Vec<u8>> {
+        self.usage.host_calls += 1;
+        Ok(self.content.to_vec())
+    }
+
+    fn respond(&mut self, status: u16, fields: Vec<u8>, body: Vec<u8>) -> wasmtime::Result<bool> {
+        if body.len() as u64 > self.budget.response_bytes {
+            self.usage.response_refused = true;
+            bail!("a response of {} bytes", body.len());
+        }
+        let Some(answer) = self.answer(status, fields)? else {
+            return Ok(false);
+        };
+        self.budget.response_bytes -= body.len() as u64;
+        answer.send(Ok(Bytes::from(body)));
+        Ok(true)
+    }
+
+    fn begin_response(&mut self, status: u16, fields: Vec<u8>) -> wasmtime::Result<u32> {
+        let Some(answer) = self.answer(status, fields)? else {
+            return Ok(0);
+        };
+        let (body, reader) = self.bodies.response()?;
+        answer.send(Err(reader));
+        Ok(body)
+    }
+
+    fn fail(&mut self, failure: invocation::Failure) -> wasmtime::Result<()> {
+        let cut = |mut text: String| {
+            text.truncate(text.floor_char_boundary(FAILURE_BYTES_MAX));
+            text
+        };
+        // The first exception is the one that ends the invocation; later ones are its echoes.
+        self.failure.get_or_insert(Failure {
+            name: cut(failure.name),
+            message: cut(failure.message),
+            stack: cut(failure.stack),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! What one sandbox has: grants, budget, operations in progress, its request and its answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::ResourceLimiter;
+
+use super::bodies::Bodies;
+use super::deployment::Loading;
+use super::invocation::{Failure, Request, Responder};
+use super::logging::LogBuffer;
+use super::operations::Operations;
+use super::wasi::Wasi;
+use crate::limits::Limits;
+use crate::outbound::{Client, NetworkGrant};
+use crate::store::Namespace;
+
+/// What an invocation may reach. What is absent does not exist for it.
+#[derive(Clone)]
+pub struct Grants {
+    /// The tenant's own keys.
+    pub kv: Option<Namespace>,
+    /// Requests to the outside.
+    pub network: Option<(Arc<Client>, NetworkGrant)>,
+    /// The folder that stands at `/app`, opened for reading.
+    pub files: Option<PathBuf>,
+}
+
+/// What is left of an invocation's limits.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// The limits themselves.
+    pub limits: Limits,
+    /// Memory that the image itself takes, not counted against the limit, in bytes.
+    pub image_bytes: usize,
+    /// Subrequests left.
+    pub subrequests: u32,
+    /// Response bytes left.
+    pub response_bytes: u64,
+}
+
+impl Budget {
+    /// A whole budget.
+    pub fn new(limits: Limits, image_bytes: usize) -> Self {
+        Self {
+            limits,
+            image_bytes,
+            subrequests: limits.subrequests,
+            response_bytes: limits.response_body_bytes,
+        }
+    }
+}
+
+/// What an invocation used, counted as it goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls of host functions that begin work or move data.
+    pub host_calls: u64,
+    /// Highest size of the guest's memory, in bytes.
+    pub memory_bytes: usize,
+    /// Whether memory was refused.
+    pub memory_refused: bool,
+    /// Whether a chunk of the response was refused.
+    pub response_refused: bool,
+}
+
+/// The data of a sandbox's store.
+pub struct State {
+    pub(super) grants: Grants,
+    pub(super) budget: Budget,
+    pub(super) usage: Usage,
+    pub(super) operations: Operations,
+    pub(super) bodies: Bodies,
+    pub(super) request: Request,
+    pub(super) content: Bytes,
+    pub(super) responder: Option<Responder>,
+    pub(super) failure: Option<Failure>,
+    pub(super) log: LogBuffer,
+    pub(super) loading: Option<Loading>,
+    pub(super) wasi: Wasi,
+}
+
+impl State {
+    /// The state of an invocation.
+    pub fn for_invocation(
+        grants: Grants,
+        budget: Budget,
+        request: Request,
+        content: Bytes,
+        responder: Responder,
+        log: LogBuffer,
+    ) -> Self {
+        Self {
+            request,
+            content,
+            responder: Some(responder),
+            log,
+            ..Self::bare(grants, budget)
+        }
+    }
+
+    /// The state of a load; it has no request, and answers nothing.
+    pub fn for_loading(grants: Grants, budget: Budget, loading: Loading) -> Self {
+        Self {
+            loading: Some(loading),
+            ..Self::bare(grants, budget)
+        }
+    }
+
+    fn bare(grants: Grants, budget: Budget) -> Self {
+        Self {
+            wasi: Wasi::new(grants.files.clone()),
+            grants,
+            budget,
+            usage: Usage::default(),
+            operations: Operations::default(),
+            bodies: Bodies::default(),
+            request: Request::default(),
+            content: Bytes::new(),
+            responder: None,
+            failure: None,
+            log: LogBuffer::new(budget.limits.log_bytes),
+            loading: None,
+        }
+    }
+
+    /// What was used so far.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Whether an answer was begun.
+    pub fn has_answered(&self) -> bool {
+        self.responder.is_none()
+    }
+
+    /// The exception that nothing caught, once.
+    pub fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    /// What was logged since the last time this was asked.
+    pub fn take_log(&mut self) -> Vec<super::LogEntry> {
+        self.log.take()
+    }
+
+    /// What loading came to, once.
+    pub fn take_loading(&mut self) -> Option<Loading> {
+        self.loading.take()
+    }
+
+    /// Waits until some operation in progress has ended; `None` if there is none.
+    ///
+    /// # Cancel safety
+    /// Safe: an operation that has ended is reported by the next call.
+    pub async fn next_operation(&mut self) -> Option<u32> {
+        self.operations.next().await
+    }
+
+    /// Breaks off a response in progress, so that its reader does not take it for whole.
+    pub fn abort_bodies(&mut self) {
+        self.bodies.abort_all();
+    }
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let limit = usize::try_from(self.budget.limits.memory_bytes).unwrap_or(usize::MAX);
+        let allowed = desired <= self.budget.image_bytes.saturating_add(limit)
+            && maximum.is_none_or(|maximum| desired <= maximum);
+        if allowed {
+            self.usage.memory_bytes = desired;
+        } else {
+            self.usage.memory_refused = true;
+        }
+        Ok(allowed)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.usage.memory_refused = true;
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // The engine's one table has its size from the start.
+        Ok(current == 0 || desired <= current)
+    }
+}

@@ -1,0 +1,329 @@
+//! The control plane's functions: deploy, look at, activate, delete.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Query, RawPathParams, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Http;
+use super::body::Unread;
+use super::problem::Problem;
+use crate::deploy::{Settings, Upload, UploadKind};
+use crate::error::{Code, Error};
+use crate::id::{FunctionName, TenantId};
+use crate::limits;
+use crate::store::{Deployment, Evaluation, LogLine};
+
+/// Carries a deployment's settings: JSON, percent-encoded.
+const SETTINGS: &str = "x-ampoule-settings";
+/// The name that a source has without one of its own.
+const DEFAULT_FILENAME: &str = "index.js";
+
+/// The tenant that a path names.
+pub(super) struct OfTenant(pub(super) TenantId);
+
+/// The function that a path names.
+pub(super) struct OfFunction(pub(super) TenantId, pub(super) FunctionName);
+
+/// The version that a path names.
+pub(super) struct OfVersion(pub(super) TenantId, pub(super) FunctionName, pub(super) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfTenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self(params.name("tenant")?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfFunction {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self(params.name("tenant")?, params.name("function")?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        let (tenant, function) = (params.name("tenant")?, params.name("function")?);
+        let version = params
+            .get("version")
+            .parse()
+            .map_err(|_| Problem::new(Code::BadRequest, "a version is a whole number from 1"))?;
+        Ok(Self(tenant, function, version))
+    }
+}
+
+/// The decoded parameters of a path.
+struct Params(RawPathParams);
+
+impl Params {
+    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params
+            .map_err(|_| Problem::new(Code::InvalidName, "a name in the path is not UTF-8"))?;
+        Ok(Self(params))
+    }
+
+    fn get(&self, wanted: &str) -> &str {
+        let mut params = self.0.iter();
+        params
+            .find(|(name, _)| *name == wanted)
+            .map_or("", |(_, value)| value)
+    }
+
+    fn name<T: std::str::FromStr<Err = crate::id::InvalidName>>(
+        &self,
+        wanted: &str,
+    ) -> Result<T, Problem> {
+        let name = self.get(wanted).parse::<T>();
+        name.map_err(|error| Problem::new(Code::InvalidName, error.to_string()))
+    }
+}
+
+/// `PUT …/functions/{function}`: stores a new version.
+pub(super) async fn deploy(
+    State(http): State<Arc<Http>>,
+    OfFunction(tenant, function): OfFunction,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (parts, body) = request.into_parts();
+    let body = Unread::new(&parts.headers, body, http.tasks.clone());
+    let kind = upload_kind(&parts)?;
+    let settings = settings(&parts.headers)?;
+    let bytes_max = u64::try_from(limits::UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
+    let bytes = body.read(bytes_max).await.map_err(upload_error)?;
+    let upload = Upload {
+        tenant,
+        function,
+        kind,
+        bytes,
+        settings,
+    };
+    let deployed = http.app.deploy.deploy(upload).await?;
+    let mut version = version_json(&deployed.deployment, deployed.active);
+    let log: Vec<Value> = deployed.log.iter().map(log_json).collect();
+    version.insert("log".to_owned(), json!(log));
+    Ok((StatusCode::CREATED, Json(Value::Object(version))))
+}
+
+fn upload_error(error: Error) -> Error {
+    match error.code {
+        Code::BodyTooLarge => Error {
+            code: Code::ArchiveTooLarge,
+            ..error
+        },
+        _ => error,
+    }
+}
+
+#[derive(Deserialize)]
+struct UploadQuery {
+    filename: Option<String>,
+}
+
+fn upload_kind(parts: &Parts) -> Result<UploadKind, Problem> {
+    let value = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .map(|value| value.as_bytes());
+    let essence = value.unwrap_or_default().split(|b| *b == b';').next();
+    let essence = essence
+        .unwrap_or_default()
+        .trim_ascii()
+        .to_ascii_lowercase();
+    match essence.as_slice() {
+        b"application/javascript" | b"text/javascript" => {
+            let query = Query::<UploadQuery>::try_from_uri(&parts.uri)
+                .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
+            let filename = query
+                .0
+                .filename
+                .unwrap_or_else(|| DEFAULT_FILENAME.to_owned());
+            check_filename(&filename)?;
+            Ok(UploadKind::Source { filename })
+        }
+        b"application/gzip" | b"application/x-gzip" | b"application/x-tar+gzip" => {
+            Ok(UploadKind::TarGz)
+        }
+        b"application/zip" => Ok(UploadKind::Zip),
+        _ => Err(Problem::new(
+            Code::BodyInvalid,
+            "the content type must be application/javascript for a source, application/gzip for \
+             a tar.gz, or application/zip",
+        )),
+    }
+}
+
+fn check_filename(filename: &str) -> Result<(), Problem> {
+    let stem = [".js", ".mjs", ".cjs"]
+        .iter()
+        .find_map(|end| filename.strip_suffix(end));
+    let is_fine = stem.is_some_and(|stem| !stem.is_empty())
+        && filename.len() <= limits::PATH_BYTES_MAX
+        && !filename.contains(|c: char| matches!(c, '/' | '\\') || c.is_control());
+    if is_fine {
+        return Ok(());
+    }
+    let detail = "filename must be the name of one .js, .mjs or .cjs file";
+    Err(Problem::new(Code::BadRequest, detail))
+}
+
+/// Reads the settings of a deployment; without the header there are none.
+fn settings(headers: &HeaderMap) -> Result<Settings, Problem> {
+    let Some(value) = headers.get(SETTINGS) else {
+        return Ok(Settings::default());
+    };
+    let json: Vec<u8> = percent_decode(value.as_bytes()).collect();
+    serde_json::from_slice(&json)
+        .map_err(|error| Problem::new(Code::SettingsInvalid, format!("{SETTINGS}: {error}")))
+}
+
+/// `GET …/functions`: every function of a tenant, with its active version.
+pub(super) async fn list(
+    State(http): State<Arc<Http>>,
+    OfTenant(tenant): OfTenant,
+) -> Result<Json<Value>, Problem> {
+    let functions = http.app.store.functions();
+    let summaries = http.blocking(move || functions.list(&tenant)).await??;
+    let listed: Vec<Value> = summaries
+        .iter()
+        .map(|summary| {
+            let mut entry = Map::new();
+            entry.insert("name".to_owned(), json!(summary.function));
+            let active = summary.active.as_ref().map(|active| active.version);
+            entry.insert("active_version".to_owned(), json!(active));
+            entry.insert("versions".to_owned(), json!(summary.versions));
+            if let Some(active) = &summary.active {
+                entry.extend(version_json(active, true));
+            }
+            Value::Object(entry)
+        })
+        .collect();
+    Ok(Json(json!({ "functions": listed })))
+}
+
+/// `GET …/functions/{function}`: the active version.
+pub(super) async fn show(
+    State(http): State<Arc<Http>>,
+    OfFunction(tenant, function): OfFunction,
+) -> Result<Json<Value>, Problem> {
+    let functions = http.app.store.functions();
+    if let Some(active) = functions.active(&tenant, &function)? {
+        return Ok(Json(Value::Object(version_json(&active, true))));
+    }
+    // Without an active version there may still be others; without any this is the error.
+    http.blocking(move || functions.versions(&tenant, &function))
+        .await??;
+    let detail = "no version of this function is active: activate one";
+    Err(Problem::new(Code::VersionNotFound, detail))
+}
+
+/// `DELETE …/functions/{function}`: with all versions and lines of its log.
+pub(super) async fn delete(
+    State(http): State<Arc<Http>>,
+    OfFunction(tenant, function): OfFunction,
+) -> Result<StatusCode, Problem> {
+    let functions = http.app.store.functions();
+    functions.delete_function(&tenant, &function).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET …/versions`: newest first.
+pub(super) async fn versions(
+    State(http): State<Arc<Http>>,
+    OfFunction(tenant, function): OfFunction,
+) -> Result<Json<Value>, Problem> {
+    let functions = http.app.store.functions();
+    let (active, versions) = http
+        .blocking(move || {
+            let active = functions.active(&tenant, &function)?;
+            Ok::<_, crate::store::Error>((active, functions.versions(&tenant, &function)?))
+        })
+        .await??;
+    let active = active.map(|active| active.version);
+    let listed: Vec<Value> = versions
+        .iter()
+        .map(|one| Value::Object(version_json(one, active == Some(one.version))))
+        .collect();
+    Ok(Json(json!({ "versions": listed })))
+}
+
+/// `POST …/versions/{version}/activate`
+pub(super) async fn activate(
+    State(http): State<Arc<Http>>,
+    OfVersion(tenant, function, version): OfVersion,
+) -> Result<Json<Value>, Problem> {
+    let functions = http.app.store.functions();
+    let active = functions.activate(&tenant, &function, version).await?;
+    Ok(Json(Value::Object(version_json(&active, true))))
+}
+
+/// `DELETE …/versions/{version}`: any but the active one.
+pub(super) async fn delete_version(
+    State(http): State<Arc<Http>>,
+    OfVersion(tenant, function, version): OfVersion,
+) -> Result<StatusCode, Problem> {
+    let functions = http.app.store.functions();
+    functions
+        .delete_version(&tenant, &function, version)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A deployment as the API shows it. Of the environment only the names: values may be secret.
+fn version_json(deployment: &Deployment, active: bool) -> Map<String, Value> {
+    let (evaluation, reason) = match &deployment.evaluation {
+        Evaluation::Snapshot => ("snapshot", None),
+        Evaluation::PerRequest { reason } => ("per_request", Some(reason)),
+    };
+    let names: Vec<&String> = deployment.env.keys().collect();
+    // They were resolved once; a server with lower maxima since then shows what was written.
+    let limits = match deployment.limits.resolve() {
+        Ok(limits) => json!(limits),
+        Err(_) => json!(deployment.limits),
+    };
+    let entries = [
+        ("tenant", json!(deployment.tenant)),
+        ("function", json!(deployment.function)),
+        ("version", json!(deployment.version)),
+        ("deployment", json!(deployment.id)),
+        ("active", json!(active)),
+        ("created_ms", json!(deployment.created_ms)),
+        ("evaluation", json!(evaluation)),
+        ("evaluation_reason", json!(reason)),
+        ("entry", json!(deployment.entry)),
+        ("route", json!(deployment.route)),
+        ("files", json!(deployment.files)),
+        ("source_bytes", json!(deployment.source_bytes)),
+        ("snapshot_bytes", json!(deployment.snapshot_bytes)),
+        ("limits", limits),
+        ("env", json!(names)),
+    ];
+    entries
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+/// A line that was logged while the modules were loaded: of no invocation, and of this version.
+fn log_json(line: &LogLine) -> Value {
+    json!({
+        "level": line.level, "message": line.message, "timestamp_ms": line.timestamp_ms,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! The data plane: an HTTP request becomes a call, and what comes back an HTTP answer.
+//!
+//! Names and sizes are checked here. Whether the function exists, and whether it may run now, is
+//! known to dispatch; the body is read only when dispatch asks for it, within that function's
+//! own limit.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
+use percent_encoding::percent_decode_str;
+
+use super::body::Unread;
+use super::problem::Problem;
+use super::{Http, Peer, Running, fields, panic_error};
+use crate::dispatch::{Answer, AnswerBody, Call};
+use crate::error::{Code, Error};
+use crate::id::{FunctionName, InvocationId, TenantId};
+use crate::{clock, limits};
+
+/// Names the invocation, on every answer of the data plane.
+const INVOCATION: HeaderName = HeaderName::from_static("x-ampoule-invocation");
+
+/// Answers one request of the data plane.
+///
+/// # Cancel safety
+/// Dropping it ends the invocation.
+pub(super) async fn invoke(State(http): State<Arc<Http>>, request: Request) -> Response {
+    let id = InvocationId::new(clock::now_ms());
+    let running = http.invocations.begin();
+    let mut response = match Target::of(request.uri()) {
+        Ok(target) => {
+            let tenant = target.tenant.clone();
+            let answered = AssertUnwindSafe(answer(&http, id, target, request, running));
+            let answered = answered.catch_unwind().await;
+            answered
+                .unwrap_or_else(|panic| Err(panic_error(panic.as_ref())))
+                .unwrap_or_else(|error| {
+                    Problem::of_invocation(error, id, Some(tenant)).into_response()
+                })
+        }
+        Err(error) => Problem::of_invocation(error, id, None).into_response(),
+    };
+    let value = HeaderValue::try_from(id.to_string()).expect("an id is ASCII");
+    response.headers_mut().insert(INVOCATION, value);
+    response
+}
+
+async fn answer(
+    http: &Http,
+    id: InvocationId,
+    target: Target,
+    request: Request,
+    running: Running,
+) -> Result<Response, Error> {
+    let (parts, body) = request.into_parts();
+    let is_head = parts.method == Method::HEAD;
+    let body = Unread::new(&parts.headers, body, http.tasks.clone());
+    let call = Call {
+        id,
+        tenant: target.tenant,
+        function: target.function,
+        fields: fields::of_request(&parts)?,
+        peer: peer(&parts, http.trust_proxy),
+        secure: http.trust_proxy && is_forwarded_https(&parts.headers),
+        method: parts.method.as_str().to_owned(),
+        target: target.rest,
+        body: Box::new(|bytes_max| body.read(bytes_max).boxed()),
+    };
+    let answer = http.app.dispatch.invoke(call).await?;
+    respond(http, id, answer, is_head, running)
+}
+
+/// What a path of the data plane asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    tenant: TenantId,
+    function: FunctionName,
+    /// Path and query for the function, as they were sent; begins with `/`.
+    rest: String,
+}
+
+impl Target {
+    /// Reads `/invoke/{function}…` and `/invoke/@{tenant}/{function}…`.
+    ///
+    /// # Errors
+    /// `not_found` when no function is named, `invalid_name`, `fields_too_large`.
+    fn of(uri: &Uri) -> Result<Self, Error> {
+        let target_bytes = uri
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
+        if target_bytes > limits::TARGET_BYTES_MAX {
+            let max = limits::TARGET_BYTES_MAX;
+            let detail = format!("the request target may have {max} bytes");
+            return Err(Error::new(Code::FieldsTooLarge, detail));
+        }
+        let path = uri.path().strip_prefix("/invoke").unwrap_or_default();
+        let path = path.strip_prefix('/').unwrap_or_default();
+        let (first, after_first) = segment(path);
+        let (tenant, function, rest) = match first.strip_prefix('@') {
+            Some(tenant) => {
+                let tenant = tenant.parse().map_err(invalid_name)?;
+                let path = after_first.strip_prefix('/').unwrap_or_default();
+                let (function, rest) = segment(path);
+                (tenant, function, rest)
+            }
+            None => (TenantId::default_tenant(), first, after_first),
+        };
+        if function.is_empty() && rest.is_empty() {
+            let detail = "name a function: /invoke/FUNCTION or /invoke/@TENANT/FUNCTION";
+            return Err(Error::new(Code::NotFound, detail));
+        }
+        let mut target = if rest.is_empty() { "/" } else { rest }.to_owned();
+        if let Some(query) = uri.query() {
+            target.push('?');
+            target.push_str(query);
+        }
+        Ok(Self {
+            tenant,
+            function: function.parse().map_err(invalid_name)?,
+            rest: target,
+        })
+    }
+}
+
+/// The first segment of a path, decoded, and what follows it with its `/`, as it is.
+fn segment(path: &str) -> (Cow<'_, str>, &str) {
+    let end = path.find('/').unwrap_or(path.len());
+    let (segment, rest) = path.split_at(end);
+    (percent_decode_str(segment).decode_utf8_lossy(), rest)
+}
+
+fn invalid_name(error: crate::id::InvalidName) -> Error {
+    Error::new(Code::InvalidName, error.to_string())
+}
+
+/// The client's address: the connection's, or what the proxy that it belongs to says.
+///
+/// Of `x-forwarded-for` only the last entry is the proxy's own; whoever sends a request can write
+/// the others.
+fn peer(parts: &Parts, trust_proxy: bool) -> IpAddr {
+    let connected = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let connected = connected
+        .unwrap_or(IpAddr::from([0, 0, 0, 0]))
+        .to_canonical();
+    if !trust_proxy {
+        return connected;
+    }
+    let forwarded = last_entry(&parts.headers, "x-forwarded-for");
+    forwarded.and_then(parse_address).unwrap_or(connected)
+}
+
+/// Reads an address with a port or without one.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let address = bare.unwrap_or(text).parse::<IpAddr>();
+    let address = address.or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+fn is_forwarded_https(headers: &HeaderMap) -> bool {
+    last_entry(headers, "x-forwarded-proto").is_some_and(|text| text.eq_ignore_ascii_case("https"))
+}
+
+fn last_entry<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let last = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    last.rsplit(',').next().map(str::trim)
+}
+
+/// Makes an HTTP answer of a function's.
+///
+/// # Errors
+/// `response_invalid` for a status or header that HTTP does not allow.
+fn respond(
+    http: &Http,
+    id: InvocationId,
+    answer: Answer,
+    is_head: bool,
+    running: Running,
+) -> Result<Response, Error> {
+    let status = status(answer.status)?;
+    let mut headers = fields::of_answer(&answer.fields)?;
+    // For whole bodies the server counts; else the function's word is all there is.
+    let length = headers.remove(CONTENT_LENGTH);
+    let has_no_body = matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let (body, length) = match answer.body {
+        AnswerBody::Whole(_) if has_no_body => (no_body(), None),
+        AnswerBody::Whole(bytes) if is_head && bytes.is_empty() => (no_body(), length),
+        AnswerBody::Whole(bytes) => (Body::from(bytes), None),
+        AnswerBody::Streamed(stream) if has_no_body || is_head => {
+            // The function goes on to its end, as it would for a client that wants the body.
+            http.tasks.spawn(async move {
+                let mut stream = pin!(stream);
+                while let Some(Ok(_)) = stream.next().await {}
+                drop(running);
+            });
+            (no_body(), length.filter(|_| !has_no_body))
+        }
+        AnswerBody::Streamed(stream) => {
+            let stream = stream.map(move |item| {
+                let _until_the_end = &running;
+                item.inspect_err(|error| tracing::debug!(%id, %error, "an answer broke off"))
+            });
+            (Body::from_stream(stream), length)
+        }
+    };
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// A body without bytes that does not say so beforehand: no length is announced for it.
+fn no_body() -> Body {
+    Body::from_stream(stream::empty::<Result<Bytes, std::io::Error>>())
+}
+
+fn status(number: u16) -> Result<StatusCode, Error> {
+    let status = StatusCode::from_u16(number).ok();
+    // What is below announces another answer, which a function cannot give.
+    let status = status.filter(|status| !status.is_informational());
+    status.ok_or_else(|| {
+        let detail = format!("a status must be 200 to 999, not {number}");
+        Error::new(Code::ResponseInvalid, detail)
+    })
+}
+
+#[cfg(test)]
+mod tests;

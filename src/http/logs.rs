@@ -1,0 +1,190 @@
+//! `GET …/logs`: a function's log lines, and waiting for the next ones.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::Uri;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use super::Http;
+use super::functions::OfFunction;
+use super::problem::Problem;
+use crate::error::Code;
+use crate::id::{FunctionName, TenantId};
+use crate::limits;
+use crate::store::{self, LogLine, Logs};
+
+/// Lines in one answer when the request does not say.
+const LINES_DEFAULT: usize = 100;
+/// Most lines that one read of the store answers.
+const READ_LINES: usize = 1000;
+/// Most bytes of messages in one answer; older lines give way.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Longest wait for a line, in milliseconds.
+const WAIT_MS_MAX: u64 = 30_000;
+
+#[derive(Deserialize)]
+struct Wanted {
+    after: Option<String>,
+    limit: Option<usize>,
+    wait_ms: Option<u64>,
+    invocation: Option<String>,
+}
+
+/// What of which log to read.
+#[derive(Clone)]
+struct Reading {
+    logs: Logs,
+    tenant: TenantId,
+    function: FunctionName,
+    after: Option<u64>,
+    /// 1..=[`limits::LOG_LINES_KEPT`]
+    limit: usize,
+    invocation: Option<String>,
+}
+
+/// Answers lines in ascending order; when there are none, waits for the first as long as asked.
+///
+/// # Cancel safety
+/// Reads only.
+pub(super) async fn logs(
+    State(http): State<Arc<Http>>,
+    OfFunction(tenant, function): OfFunction,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
+    let wanted = Query::<Wanted>::try_from_uri(&uri);
+    let wanted = wanted
+        .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?
+        .0;
+    let after = wanted.after.as_deref().map(parse_cursor).transpose()?;
+    let functions = http.app.store.functions();
+    if functions.active(&tenant, &function)?.is_none() {
+        let (tenant, function) = (tenant.clone(), function.clone());
+        http.blocking(move || functions.versions(&tenant, &function))
+            .await??;
+    }
+    let reading = Reading {
+        logs: http.app.store.logs(),
+        tenant,
+        function,
+        after,
+        limit: wanted
+            .limit
+            .unwrap_or(LINES_DEFAULT)
+            .clamp(1, limits::LOG_LINES_KEPT),
+        invocation: wanted.invocation,
+    };
+    let wait = Duration::from_millis(wanted.wait_ms.unwrap_or(0).min(WAIT_MS_MAX));
+    let lines = wait_for_lines(&http, &reading, wait).await?;
+    Ok(Json(page(&lines, after)))
+}
+
+async fn wait_for_lines(
+    http: &Http,
+    reading: &Reading,
+    wait: Duration,
+) -> Result<Vec<(u64, LogLine)>, Problem> {
+    let deadline = Instant::now() + wait;
+    // Before the first read, so that no line can come between the read and the wait.
+    let mut commits = reading.logs.subscribe();
+    loop {
+        commits.mark_unchanged();
+        let once = reading.clone();
+        let lines = http.blocking(move || once.read()).await??;
+        if !lines.is_empty() || wait.is_zero() {
+            return Ok(lines);
+        }
+        let committed = http.closing.run_until_cancelled(commits.changed());
+        match timeout_at(deadline, committed).await {
+            Ok(Some(Ok(()))) => {}
+            // The time is over, the server stops, or the store is closed.
+            Err(_) | Ok(None | Some(Err(_))) => return Ok(lines),
+        }
+    }
+}
+
+impl Reading {
+    fn read(&self) -> Result<Vec<(u64, LogLine)>, store::Error> {
+        match self.after {
+            Some(_) => self.read_from(self.after, self.limit),
+            None if self.limit <= READ_LINES => self.read_from(None, self.limit),
+            None => self.read_newest(),
+        }
+    }
+
+    /// More of the newest lines than the store answers at once: found from the other end.
+    fn read_newest(&self) -> Result<Vec<(u64, LogLine)>, store::Error> {
+        let newest = self
+            .logs
+            .read(&self.tenant, &self.function, None, 1, None)?;
+        let Some((newest, _)) = newest.first() else {
+            return Ok(Vec::new());
+        };
+        let span = match &self.invocation {
+            Some(_) => limits::LOG_LINES_KEPT,
+            None => self.limit,
+        };
+        let mut after = newest.saturating_sub(u64::try_from(span).unwrap_or(u64::MAX));
+        let mut lines = VecDeque::new();
+        let mut bytes = 0;
+        while after < *newest {
+            let more = self.read_from(Some(after), READ_LINES)?;
+            let Some((last, _)) = more.last() else { break };
+            after = *last;
+            for line in more {
+                bytes += line.1.message.len();
+                lines.push_back(line);
+                while lines.len() > self.limit || (bytes > ANSWER_BYTES_MAX && lines.len() > 1) {
+                    let dropped: Option<(u64, LogLine)> = lines.pop_front();
+                    bytes -= dropped.map_or(0, |(_, line)| line.message.len());
+                }
+            }
+        }
+        Ok(lines.into())
+    }
+
+    fn read_from(
+        &self,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, LogLine)>, store::Error> {
+        let invocation = self.invocation.as_deref();
+        self.logs
+            .read(&self.tenant, &self.function, after, limit, invocation)
+    }
+}
+
+fn parse_cursor(text: &str) -> Result<u64, Problem> {
+    let cursor = text.parse();
+    cursor.map_err(|_| Problem::new(Code::BadRequest, "after must be a cursor of an answer"))
+}
+
+/// The answer; its cursor is where to go on, also when there was no line.
+fn page(lines: &[(u64, LogLine)], after: Option<u64>) -> Value {
+    let cursor = lines
+        .last()
+        .map(|(cursor, _)| *cursor)
+        .or(after)
+        .unwrap_or(0);
+    let lines: Vec<Value> = lines
+        .iter()
+        .map(|(cursor, line)| line_json(*cursor, line))
+        .collect();
+    json!({ "lines": lines, "cursor": cursor.to_string() })
+}
+
+fn line_json(cursor: u64, line: &LogLine) -> Value {
+    let invocation = Some(&line.invocation).filter(|id| !id.is_empty());
+    json!({
+        "cursor": cursor.to_string(), "timestamp_ms": line.timestamp_ms, "level": line.level,
+        "message": line.message, "invocation": invocation, "version": line.version,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! HTTP: the whole route table, and what its handlers share.
+//!
+//! The data plane (`/invoke/…`) is open: a function decides itself whom it serves. The control
+//! plane (`/api/v1/…`) is guarded by [`auth`]. Everything that is not a function's own answer
+//! and not a success is a problem, see [`problem`].
+
+mod auth;
+mod body;
+mod fields;
+mod functions;
+mod invoke;
+mod logs;
+mod ops;
+mod problem;
+
+use std::any::Any;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, Uri};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, delete, get, post};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::auth::Access;
+use self::problem::Problem;
+use crate::app::App;
+use crate::error::{Code, Error};
+
+/// What the operator decides about the HTTP side of a server.
+#[derive(Clone)]
+pub struct HttpSettings {
+    /// The key to the control plane. Without one it answers this machine only.
+    pub key: Option<String>,
+    /// Take the client's address from the last `x-forwarded-for`, which a proxy in front set.
+    pub trust_proxy: bool,
+    /// How long the invocations in progress may go on after the server was told to stop.
+    pub drain: Duration,
+}
+
+impl Default for HttpSettings {
+    /// No key, no proxy, and half a minute to finish what is in progress.
+    fn default() -> Self {
+        Self {
+            key: None,
+            trust_proxy: false,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The other end of the connection that a request came on; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The state of all handlers.
+pub(crate) struct Http {
+    app: Arc<App>,
+    access: Access,
+    trust_proxy: bool,
+    /// Owns what goes on behind an answer.
+    tasks: TaskTracker,
+    /// Cancelled when the server begins to stop: whoever only waits, stops waiting.
+    closing: CancellationToken,
+    invocations: Arc<Invocations>,
+}
+
+impl Http {
+    /// The state for a server that listens on `address`.
+    pub(crate) fn new(
+        app: Arc<App>,
+        settings: &HttpSettings,
+        address: SocketAddr,
+        tasks: TaskTracker,
+        closing: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            access: Access::new(settings.key.as_deref(), address.ip()),
+            trust_proxy: settings.trust_proxy,
+            tasks,
+            closing,
+            invocations: Arc::default(),
+        })
+    }
+
+    /// Runs what may take longer than microseconds away from the threads that serve.
+    ///
+    /// # Errors
+    /// `internal`, when `work` panics.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let done = self.tasks.spawn_blocking(work).await;
+        done.map_err(|error| Problem::from(Error::internal(error)))
+    }
+}
+
+/// Requests of the data plane, for `/api/v1/status`.
+#[derive(Debug, Default)]
+struct Invocations {
+    running: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Invocations {
+    /// Counts one, until what is answered is dropped.
+    fn begin(self: &Arc<Self>) -> Running {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(self))
+    }
+}
+
+/// One request of the data plane, until its answer has been sent.
+#[derive(Debug)]
+struct Running(Arc<Invocations>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Every path that the server answers.
+pub(crate) fn router(http: Arc<Http>) -> Router {
+    Router::new()
+        .route("/invoke/{*rest}", any(invoke::invoke))
+        .route("/invoke", any(invoke::invoke))
+        .route("/invoke/", any(invoke::invoke))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/errors/{code}", get(ops::error_page))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .nest("/api/v1", control_plane(&http))
+        .with_state(http)
+}
+
+fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
+    let one = get(functions::show)
+        .put(functions::deploy)
+        .delete(functions::delete);
+    Router::new()
+        .route("/status", get(ops::status))
+        .route("/tenants/{tenant}/functions", get(functions::list))
+        .route("/tenants/{tenant}/functions/{function}", one)
+        .route(
+            "/tenants/{tenant}/functions/{function}/logs",
+            get(logs::logs),
+        )
+        .route(
+            "/tenants/{tenant}/functions/{function}/versions",
+            get(functions::versions),
+        )
+        .route(
+            "/tenants/{tenant}/functions/{function}/versions/{version}",
+            delete(functions::delete_version),
+        )
+        .route(
+            "/tenants/{tenant}/functions/{function}/versions/{version}/activate",
+            post(functions::activate),
+        )
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(http), auth::guard))
+        .layer(from_fn(uncached))
+}
+
+/// What the control plane answers is for the one who asked, and is what it says it is.
+async fn uncached(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::new(
+        Code::NotFound,
+        format!("there is nothing at {}", uri.path()),
+    )
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not answer {method}", uri.path());
+    Problem::new(Code::MethodNotAllowed, detail)
+}
+
+/// The answer in place of the one that a panicking handler did not give.
+pub(crate) fn answer_to_panic(panic: &(dyn Any + Send)) -> Response {
+    Problem::from(panic_error(panic)).into_response()
+}
+
+/// A panic as an error; its message is for the log.
+fn panic_error(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::internal(format!("panicked: {}", text.unwrap_or("no message")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Errors as answers (RFC 9457), and the only table of codes and statuses.
+//!
+//! A problem is logged here, once, when it becomes an answer: that is the end of every error's
+//! way. Its source is for that log; no body ever holds it.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use crate::error::{Code, Error, Origin};
+use crate::id::{InvocationId, TenantId};
+use crate::store;
+
+/// When to come back after 429 and 503, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// An error on its way to the caller, with what is known about the request.
+#[derive(Debug)]
+pub(super) struct Problem {
+    error: Error,
+    invocation: Option<InvocationId>,
+    tenant: Option<TenantId>,
+}
+
+impl Problem {
+    /// The problem of an invocation; it answers with the invocation's id.
+    pub(super) fn of_invocation(error: Error, id: InvocationId, tenant: Option<TenantId>) -> Self {
+        Self {
+            error,
+            invocation: Some(id),
+            tenant,
+        }
+    }
+
+    /// The problem with this code, told by its detail.
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self::from(Error::new(code, detail))
+    }
+
+    fn body(&self) -> String {
+        let (code, detail) = (self.error.code, &self.error.detail);
+        let mut body = Map::new();
+        let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+        put("type", json!(format!("/errors/{code}")));
+        put("title", json!(code.title()));
+        put("status", json!(status_of(code).as_u16()));
+        put("detail", json!(detail));
+        if let Some(id) = self.invocation {
+            put("instance", json!(format!("/invocations/{id}")));
+        }
+        put("code", json!(code.as_str()));
+        put("origin", json!(code.origin().as_str()));
+        put("message", json!(detail));
+        if let Some(id) = self.invocation {
+            put("invocation", json!(id.to_string()));
+        }
+        Value::Object(body).to_string()
+    }
+
+    fn log(&self) {
+        let code = self.error.code.as_str();
+        let detail = self.error.detail.as_str();
+        let cause = self.causes();
+        let invocation = self.invocation.map(tracing::field::display);
+        let tenant = self.tenant.as_ref().map(tracing::field::display);
+        match (self.error.code.origin(), self.error.code) {
+            (Origin::Platform, Code::Internal | Code::StorageUnavailable) => {
+                tracing::error!(code, invocation, tenant, detail, cause, "a request failed");
+            }
+            (Origin::Platform, _) => {
+                tracing::warn!(
+                    code,
+                    invocation,
+                    tenant,
+                    detail,
+                    cause,
+                    "a request was refused"
+                );
+            }
+            (Origin::Function, _) => {
+                tracing::info!(code, invocation, tenant, detail, cause, "a function failed");
+            }
+            (Origin::Caller, _) => {
+                tracing::debug!(
+                    code,
+                    invocation,
+                    tenant,
+                    detail,
+                    cause,
+                    "a request was refused"
+                );
+            }
+        }
+    }
+
+    /// The chain of sources in one line; `None` without one.
+    fn causes(&self) -> Option<String> {
+        let mut source = self.error.source();
+        let mut text = String::new();
+        while let Some(cause) = source {
+            let separator = if text.is_empty() { "" } else { ": " };
+            let _ = write!(text, "{separator}{cause}");
+            source = cause.source();
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            invocation: None,
+            tenant: None,
+        }
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        let code = error.code();
+        let detail = match code.origin() {
+            Origin::Caller | Origin::Function => error.to_string(),
+            // What the store says about itself may name files.
+            Origin::Platform => "see the server's log".to_owned(),
+        };
+        Self::from(Error {
+            code,
+            detail,
+            source: Some(Box::new(error)),
+        })
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.log();
+        let status = status_of(self.error.code);
+        let mut response = (status, self.body()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+/// The HTTP status that a code answers with.
+pub(super) fn status_of(code: Code) -> StatusCode {
+    match code {
+        Code::BadRequest
+        | Code::InvalidName
+        | Code::BodyIncomplete
+        | Code::BodyInvalid
+        | Code::ArchiveInvalid
+        | Code::SettingsInvalid => StatusCode::BAD_REQUEST,
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::ForeignOrigin => StatusCode::FORBIDDEN,
+        Code::NotFound | Code::FunctionNotFound | Code::VersionNotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::VersionActive => StatusCode::CONFLICT,
+        Code::BodyTooLarge | Code::ArchiveTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::EntryNotFound
+        | Code::SyntaxError
+        | Code::ModuleNotFound
+        | Code::LoadThrew
+        | Code::LoadExceeded
+        | Code::HandlerMissing => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::TenantBusy => StatusCode::TOO_MANY_REQUESTS,
+        Code::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        // The last three reach a function as exceptions first, or its log alone.
+        Code::FunctionThrew
+        | Code::StackExceeded
+        | Code::ResponseTooLarge
+        | Code::ResponseInvalid
+        | Code::GuestCrashed
+        | Code::Internal
+        | Code::SubrequestsExceeded
+        | Code::LogExceeded
+        | Code::OperationsExceeded => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::ServerBusy | Code::ShuttingDown | Code::StorageUnavailable | Code::StorageBusy => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Code::CpuExceeded | Code::WallExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::MemoryExceeded => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! Names and identifiers: parsed once at the edge, trusted everywhere after.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+/// Why a name was refused; the text may be shown to the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be 1 to {max} characters of a-z, A-Z, 0-9, '-', '_' and '.', not starting with '.' or '-'", max = limits::NAME_BYTES_MAX)]
+pub struct InvalidName {
+    what: &'static str,
+}
+
+fn check(what: &'static str, text: &str) -> Result<(), InvalidName> {
+    let first_is_fine = text
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let rest_is_fine = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if first_is_fine && rest_is_fine && text.len() <= limits::NAME_BYTES_MAX {
+        Ok(())
+    } else {
+        Err(InvalidName { what })
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                check($what, text)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                check($what, &text)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// The isolated customer: owner of functions, kv and logs.
+    TenantId,
+    "a tenant name"
+);
+name!(
+    /// A tenant's named unit of code; says nothing about which code is active.
+    FunctionName,
+    "a function name"
+);
+
+impl TenantId {
+    /// The tenant of paths that name none.
+    pub fn default_tenant() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+/// One run of a handler: a ULID, so ids sort by start time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InvocationId(ulid::Ulid);
+
+impl InvocationId {
+    /// A new id for an invocation that starts at `now_ms` (Unix time).
+    pub fn new(now_ms: u64) -> Self {
+        Self(ulid::Ulid::from_parts(now_ms, rand::random()))
+    }
+}
+
+impl fmt::Display for InvocationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One immutable upload of a function's code and settings; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeploymentId(ulid::Ulid);
+
+impl DeploymentId {
+    /// A new id for a deployment made at `now_ms` (Unix time).
+    pub fn new(now_ms: u64) -> Self {
+        Self(ulid::Ulid::from_parts(now_ms, rand::random()))
+    }
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

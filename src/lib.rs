@@ -1,0 +1,24 @@
+//! Ampoule: a self-hosted, multi-tenant serverless JavaScript runtime in which every invocation
+//! runs in a WebAssembly sandbox of its own.
+//!
+//! In reading order, along a request's path: [`server`] accepts, [`http`] routes, [`dispatch`]
+//! admits and accounts, [`sandbox`] runs the guest, [`host`] answers it, [`outbound`] and [`store`]
+//! do what it asked for. Beside that path: [`deploy`] makes new versions, [`app`] builds the
+//! parts, [`cli`] is the command. Everything else is a leaf.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod deploy;
+pub mod dispatch;
+pub mod error;
+pub mod host;
+pub mod http;
+pub mod id;
+pub mod limits;
+pub mod outbound;
+pub mod sandbox;
+pub mod server;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,181 @@
+//! Every bound in one place: what a caller, a function and the server may use at most.
+//!
+//! Constants are hard. [`Limits`] are per function: written with the deployment, filled with
+//! [`Limits::DEFAULT`], never above [`Limits::MAX`].
+
+use serde::{Deserialize, Serialize};
+
+/// Longest tenant or function name.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Longest kv key, in bytes of UTF-8.
+pub const KV_KEY_BYTES_MAX: usize = 512;
+/// Largest kv value, in bytes as stored.
+pub const KV_VALUE_BYTES_MAX: usize = 1 << 20;
+/// Most keys that one `list` answers.
+pub const KV_LIST_KEYS_MAX: usize = 1000;
+/// Furthest expiry of a kv key: one hundred years.
+pub const KV_TTL_MS_MAX: u64 = 100 * 365 * 24 * 3600 * 1000;
+/// Most kv writes that wait for their commit at once.
+pub const KV_QUEUE_LEN: usize = 4096;
+/// Largest archive or source as uploaded.
+pub const UPLOAD_BYTES_MAX: usize = 50 << 20;
+/// Most bytes that an archive may unpack to.
+pub const UNPACKED_BYTES_MAX: u64 = 200 << 20;
+/// Most files in a deployment.
+pub const FILES_MAX: usize = 20_000;
+/// Longest path in a deployment, in bytes.
+pub const PATH_BYTES_MAX: usize = 512;
+/// Most environment variables in a deployment.
+pub const ENV_VARS_MAX: usize = 256;
+/// Largest total of environment names and values, in bytes.
+pub const ENV_BYTES_MAX: usize = 64 << 10;
+/// Largest header section that a request or an answer may have, in bytes.
+pub const FIELDS_BYTES_MAX: usize = 64 << 10;
+/// Longest request target (path and query), in bytes.
+pub const TARGET_BYTES_MAX: usize = 16 << 10;
+/// How long a client may take to send a whole request, in milliseconds.
+pub const REQUEST_READ_MS: u64 = 30_000;
+/// Largest single log line kept, in bytes; the rest is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;
+/// Most host operations that one invocation may have in progress.
+pub const OPERATIONS_MAX: usize = 256;
+/// Most bytes that one read of a body answers.
+pub const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
+/// Chunks that may wait between a function and its client before `write` waits.
+pub const BODY_QUEUE_LEN: usize = 4;
+/// Log lines kept per function; older ones are dropped.
+pub const LOG_LINES_KEPT: usize = 10_000;
+/// Log records that wait to be stored.
+pub const LOG_QUEUE_LEN: usize = 16_384;
+/// Largest memory of a loaded deployment, in bytes, the engine's own included.
+pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
+/// Fuel that loading a deployment may use.
+pub const LOAD_FUEL_MAX: u64 = 50_000_000_000;
+/// Longest that loading a deployment may take, in milliseconds.
+pub const LOAD_WALL_MS_MAX: u64 = 30_000;
+/// Most deployments whose images are in memory; the longest unused goes first.
+pub const IMAGES_MAX: usize = 2000;
+/// Fuel between two yields of a running guest to the other invocations.
+pub const FUEL_SLICE: u64 = 2_000_000;
+
+/// What one invocation of a function may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// CPU: WebAssembly instructions, as wasmtime counts fuel.
+    pub fuel: u64,
+    /// Wall time from admission to the end, waiting included, in milliseconds.
+    pub wall_ms: u64,
+    /// Guest memory above the function's own snapshot, in bytes.
+    pub memory_bytes: u64,
+    /// Request body, in bytes.
+    pub request_body_bytes: u64,
+    /// Response body, in bytes, over all chunks.
+    pub response_body_bytes: u64,
+    /// Outbound requests.
+    pub subrequests: u32,
+    /// Log text, in bytes; what is beyond is dropped and counted.
+    pub log_bytes: u64,
+}
+
+impl Limits {
+    /// What a deployment gets when it names no limits.
+    pub const DEFAULT: Self = Self {
+        fuel: 100_000_000_000,
+        wall_ms: 30_000,
+        memory_bytes: 256 << 20,
+        request_body_bytes: 10 << 20,
+        response_body_bytes: 100 << 20,
+        subrequests: 50,
+        log_bytes: 1 << 20,
+    };
+
+    /// The server's maxima; a deployment asking for more is refused.
+    pub const MAX: Self = Self {
+        fuel: 1_000_000_000_000,
+        wall_ms: 300_000,
+        memory_bytes: 512 << 20,
+        request_body_bytes: 100 << 20,
+        response_body_bytes: 1 << 30,
+        subrequests: 1000,
+        log_bytes: 16 << 20,
+    };
+}
+
+/// Limits as a deployment writes them: only those that differ from the default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitOverrides {
+    /// See [`Limits::fuel`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    /// See [`Limits::wall_ms`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+    /// See [`Limits::memory_bytes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// See [`Limits::request_body_bytes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_body_bytes: Option<u64>,
+    /// See [`Limits::response_body_bytes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_body_bytes: Option<u64>,
+    /// See [`Limits::subrequests`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subrequests: Option<u32>,
+    /// See [`Limits::log_bytes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_bytes: Option<u64>,
+}
+
+impl LimitOverrides {
+    /// Fills in the defaults, or names the first limit that is zero or above the server's maximum.
+    pub fn resolve(&self) -> Result<Limits, String> {
+        let (default, max) = (Limits::DEFAULT, Limits::MAX);
+        Ok(Limits {
+            fuel: pick("fuel", self.fuel, default.fuel, max.fuel)?,
+            wall_ms: pick("wall_ms", self.wall_ms, default.wall_ms, max.wall_ms)?,
+            memory_bytes: pick(
+                "memory_bytes",
+                self.memory_bytes,
+                default.memory_bytes,
+                max.memory_bytes,
+            )?,
+            request_body_bytes: pick(
+                "request_body_bytes",
+                self.request_body_bytes,
+                default.request_body_bytes,
+                max.request_body_bytes,
+            )?,
+            response_body_bytes: pick(
+                "response_body_bytes",
+                self.response_body_bytes,
+                default.response_body_bytes,
+                max.response_body_bytes,
+            )?,
+            subrequests: pick(
+                "subrequests",
+                self.subrequests,
+                default.subrequests,
+                max.subrequests,
+            )?,
+            log_bytes: pick(
+                "log_bytes",
+                self.log_bytes,
+                default.log_bytes,
+                max.log_bytes,
+            )?,
+        })
+    }
+}
+
+fn pick<T>(name: &str, asked: Option<T>, default: T, max: T) -> Result<T, String>
+where
+    T: Copy + PartialOrd + std::fmt::Display + From<u8>,
+{
+    let value = asked.unwrap_or(default);
+    if value < T::from(1) || value > max {
+        return Err(format!("{name} must be 1 to {max}, not {value}"));
+    }
+    Ok(value)
+}

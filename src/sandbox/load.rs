@@ -1,0 +1,190 @@
+//! Loading a deployment into a copy of the engine snapshot, and taking its own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::invoke::new_store;
+use super::{Engine, Outcome, snapshot};
+use crate::error::Code;
+use crate::host::{
+    AmpoulePre, Budget, Grants, LoadOutcome, LoadSettings, Loading, LogEntry, Refusal, State,
+};
+use crate::limits::{LOAD_FUEL_MAX, LOAD_WALL_MS_MAX, Limits, SNAPSHOT_BYTES_MAX};
+
+/// A deployment that was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its snapshot: an image module.
+    pub snapshot: Vec<u8>,
+    /// Why it is evaluated per request, if it is.
+    pub per_request: Option<String>,
+    /// What its top level logged.
+    pub log: Vec<LogEntry>,
+}
+
+/// Why a deployment cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The code is to blame.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// Loading it exceeds a limit.
+    #[error("{0}")]
+    Exceeded(String),
+    /// The server is to blame.
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+impl Engine {
+    /// Loads the deployment whose files are in `files`.
+    ///
+    /// Its top level is evaluated once. If that touches what a snapshot would freeze, it is
+    /// loaded again with its modules only compiled.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load(
+        &self,
+        files: PathBuf,
+        mut settings: LoadSettings,
+        limits: Limits,
+    ) -> Result<Loaded, LoadError> {
+        let first = self.load_once(&files, settings.clone(), limits).await?;
+        let (what, place, modules) = match first.outcome {
+            LoadOutcome::Loaded => return first.loaded(None),
+            LoadOutcome::Refused(refusal) => return Err(LoadError::Refused(refusal)),
+            LoadOutcome::Impure {
+                what,
+                place,
+                modules,
+            } => (what, place, modules),
+        };
+        settings.per_request = true;
+        settings.modules = modules;
+        let second = self.load_once(&files, settings, limits).await?;
+        match second.outcome {
+            LoadOutcome::Loaded => {
+                let reason = if place.is_empty() {
+                    what
+                } else {
+                    format!("{what} at {place}")
+                };
+                // What the first attempt logged will be logged by every invocation.
+                second.loaded(Some(reason))
+            }
+            LoadOutcome::Refused(refusal) => Err(LoadError::Refused(refusal)),
+            LoadOutcome::Impure { .. } => {
+                Err(anyhow!("a deferred load touched the outside").into())
+            }
+        }
+    }
+
+    async fn load_once(
+        &self,
+        files: &std::path::Path,
+        settings: LoadSettings,
+        limits: Limits,
+    ) -> Result<Attempt, LoadError> {
+        let pre = self.base()?;
+        let grants = Grants {
+            kv: None,
+            network: None,
+            files: Some(files.to_owned()),
+        };
+        let budget = Budget::new(limits, self.base_bytes().max(SNAPSHOT_BYTES_MAX));
+        let state = State::for_loading(grants, budget, Loading::new(settings));
+        let mut store = new_store(self.wasmtime(), state, LOAD_FUEL_MAX)
+            .map_err(anyhow::Error::from)?;
+        let run = async {
+            let guest = pre.instantiate_async(&mut store).await?;
+            guest.call_load(&mut store).await
+        };
+        let limit = Duration::from_millis(LOAD_WALL_MS_MAX);
+        match tokio::time::timeout(limit, run).await {
+            Err(_elapsed) => {
+                let seconds = LOAD_WALL_MS_MAX / 1000;
+                let detail = format!("loading took longer than {seconds} seconds");
+                return Err(LoadError::Exceeded(detail));
+            }
+            Ok(Err(error)) => {
+                let outcome = Outcome::of_trap(&error, store.data());
+                return Err(exceeded(outcome));
+            }
+            Ok(Ok(())) => {}
+        }
+        let log = store.data_mut().take_log();
+        let loading = store.data_mut().take_loading().unwrap_or_default();
+        let outcome = loading
+            .outcome
+            .context("the guest did not say what loading came to")?;
+        Ok(Attempt {
+            outcome,
+            snapshot: loading.snapshot,
+            log,
+        })
+    }
+}
+
+struct Attempt {
+    outcome: LoadOutcome,
+    snapshot: Option<(u32, Vec<u8>)>,
+    log: Vec<LogEntry>,
+}
+
+impl Attempt {
+    fn loaded(self, per_request: Option<String>) -> Result<Loaded, LoadError> {
+        let (address, memory) = self
+            .snapshot
+            .context("the guest did not hand over its memory")?;
+        if memory.len() > SNAPSHOT_BYTES_MAX {
+            return Err(LoadError::Exceeded(format!(
+                "the loaded modules take {} bytes of memory, more than {SNAPSHOT_BYTES_MAX}",
+                memory.len()
+            )));
+        }
+        Ok(Loaded {
+            snapshot: snapshot::encode(address, &memory),
+            per_request,
+            log: self.log,
+        })
+    }
+}
+
+fn exceeded(outcome: Outcome) -> LoadError {
+    let what = match outcome.code() {
+        Some(Code::CpuExceeded) => "the CPU limit for loading",
+        Some(Code::MemoryExceeded) => "its memory limit",
+        Some(Code::StackExceeded) => "the stack",
+        Some(_) | None => {
+            return LoadError::Internal(anyhow!("the guest crashed while loading: {outcome:?}"));
+        }
+    };
+    LoadError::Exceeded(format!("the module used up {what} while it was loaded"))
+}
+
+/// Builds the engine snapshot from the blank guest.
+pub(super) async fn prepare(
+    blank: &AmpoulePre<State>,
+    engine: &wasmtime::Engine,
+) -> Result<Vec<u8>> {
+    let grants = Grants {
+        kv: None,
+        network: None,
+        files: None,
+    };
+    let budget = Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX);
+    let state = State::for_loading(grants, budget, Loading::default());
+    let mut store = new_store(engine, state, LOAD_FUEL_MAX)?;
+    let guest = blank.instantiate_async(&mut store).await?;
+    let prepared = guest.call_prepare(&mut store).await;
+    for entry in store.data_mut().take_log() {
+        tracing::warn!(message = entry.message, "the guest said while it was prepared");
+    }
+    prepared?;
+    let loading = store.data_mut().take_loading().unwrap_or_default();
+    let (address, memory) = loading.snapshot.context("no engine snapshot")?;
+    Ok(snapshot::encode(address, &memory))
+}

@@ -1,0 +1,83 @@
+//! The closed list of ways in which a sandbox's work ends.
+
+use wasmtime::Trap;
+
+use crate::error::Code;
+use crate::host::{Failure, State};
+
+/// How an invocation ended. It has exactly one outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handler is done.
+    Completed,
+    /// An exception that nothing caught.
+    Threw(Failure),
+    /// The fuel ran out.
+    CpuExceeded,
+    /// The deadline passed.
+    WallExceeded,
+    /// Memory was refused.
+    MemoryExceeded,
+    /// The stack overflowed.
+    StackExceeded,
+    /// The response grew too large.
+    ResponseTooLarge,
+    /// Too many host operations in progress.
+    OperationsExceeded,
+    /// The guest trapped for another reason; the text is for the log.
+    Crashed(String),
+}
+
+impl Outcome {
+    /// The error code, if it is an error.
+    pub fn code(&self) -> Option<Code> {
+        Some(match self {
+            Self::Completed => return None,
+            Self::Threw(failure) if failure.name == "BodyInvalid" => Code::BodyInvalid,
+            Self::Threw(_) => Code::FunctionThrew,
+            Self::CpuExceeded => Code::CpuExceeded,
+            Self::WallExceeded => Code::WallExceeded,
+            Self::MemoryExceeded => Code::MemoryExceeded,
+            Self::StackExceeded => Code::StackExceeded,
+            Self::ResponseTooLarge => Code::ResponseTooLarge,
+            Self::OperationsExceeded => Code::OperationsExceeded,
+            Self::Crashed(_) => Code::GuestCrashed,
+        })
+    }
+
+    /// How a run of the guest that did not trap ended.
+    pub(super) fn of_completed(state: &mut State) -> Self {
+        let Some(failure) = state.take_failure() else {
+            return Self::Completed;
+        };
+        let usage = state.usage();
+        // The engine reports these as exceptions; what caused them is known better here.
+        if usage.memory_refused && failure.message == "out of memory" {
+            return Self::MemoryExceeded;
+        }
+        if usage.response_refused {
+            return Self::ResponseTooLarge;
+        }
+        let overflowed = failure.message.starts_with("Maximum call stack size exceeded");
+        if failure.name == "RangeError" && overflowed {
+            return Self::StackExceeded;
+        }
+        Self::Threw(failure)
+    }
+
+    /// How a run of the guest that trapped ended.
+    pub(super) fn of_trap(error: &wasmtime::Error, state: &State) -> Self {
+        let usage = state.usage();
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => return Self::CpuExceeded,
+            Some(Trap::StackOverflow) => return Self::StackExceeded,
+            _ if usage.memory_refused => return Self::MemoryExceeded,
+            _ if usage.response_refused => return Self::ResponseTooLarge,
+            _ => {}
+        }
+        if crate::host::is_too_many(error) {
+            return Self::OperationsExceeded;
+        }
+        Self::Crashed(format!("{error:#}"))
+    }
+}

@@ -1,0 +1,267 @@
+//! Connections: accepting, bounding and ending them; and the order of shutdown.
+//!
+//! The caller binds the address and says when to stop. Every task has an owner that is waited
+//! for, every connection a permit, and no peer can hold one by doing nothing: request heads have
+//! a time limit, and so have writes that a client does not take.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::stall::StallGuard;
+use crate::app::App;
+pub use crate::http::HttpSettings;
+use crate::http::{Http, Peer, answer_to_panic, router};
+use crate::limits;
+
+mod stall;
+
+/// Most connections at once; the next one waits to be accepted.
+const CONNECTIONS_MAX: usize = 10_000;
+/// How long a client may take to send a request's head, idling before it included.
+const HEAD_READ: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of what is being sent to it.
+const WRITE_STALL: Duration = Duration::from_secs(60);
+/// How often an otherwise silent HTTP/2 client is asked for a sign of life, and how long for.
+const PING: Duration = Duration::from_secs(30);
+/// Requests that one HTTP/2 connection may have in progress.
+const STREAMS_MAX: u32 = 100;
+/// Headers that one HTTP/1 request may have.
+const HEADERS_MAX: usize = 256;
+/// What is left for answers and tasks once time is over, so that they end in order.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+/// How long not to accept when accepting failed, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What an HTTP/2 connection begins with.
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Serves until `stop` resolves and everything in progress has ended; then closes the app.
+///
+/// # Errors
+/// When the listener has no address. Whatever happens to a connection ends that one alone.
+pub async fn run(
+    listener: TcpListener,
+    app: Arc<App>,
+    settings: HttpSettings,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+    let http = Http::new(
+        Arc::clone(&app),
+        &settings,
+        address,
+        tasks.clone(),
+        closing.clone(),
+    );
+    let connections = Connections {
+        router: router(http),
+        tasks,
+        closing,
+        cut: CancellationToken::new(),
+    };
+    connections.accept(&listener, stop).await;
+    shut_down(listener, connections, &app, settings.drain).await;
+    Ok(())
+}
+
+/// The order of shutdown.
+async fn shut_down(listener: TcpListener, connections: Connections, app: &App, drain: Duration) {
+    tracing::info!("stopping: requests in progress are finished");
+    // 1. Say so: `/readyz` answers 503 from here on, on the connections that there are.
+    app.start_draining();
+    // 2. No new connections.
+    drop(listener);
+    // 3. Each connection ends with the request that it is at; long polls answer at once.
+    connections.closing.cancel();
+    connections.tasks.close();
+    // 4. Time for them.
+    if timeout(drain, connections.tasks.wait()).await.is_err() {
+        let left = connections.tasks.len();
+        tracing::warn!(left, "requests that did not finish in time are cut off");
+        // 5. Cut off what is left. Dropping a request ends its invocation.
+        connections.cut.cancel();
+        // What goes on after its client has gone is dropped with the runtime.
+        let _ = timeout(LAST_MOMENT, connections.tasks.wait()).await;
+    }
+    // 6. Nothing runs any more: the store commits what waits and closes its file.
+    app.close().await;
+    tracing::info!("stopped");
+}
+
+/// All connections of a server.
+struct Connections {
+    router: Router,
+    /// Owns every connection and what goes on behind them.
+    tasks: TaskTracker,
+    /// Cancelled: connections end with the request that they are at.
+    closing: CancellationToken,
+    /// Cancelled: connections end now.
+    cut: CancellationToken,
+}
+
+impl Connections {
+    /// Accepts connections until `stop` resolves.
+    async fn accept(&self, listener: &TcpListener, stop: impl Future<Output = ()>) {
+        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut stop = pin!(stop);
+        loop {
+            let accepted = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                let permit = permit.expect("the semaphore is never closed");
+                listener.accept().await.map(|accepted| (accepted, permit))
+            };
+            let accepted = tokio::select! {
+                () = &mut stop => return,
+                accepted = accepted => accepted,
+            };
+            match accepted {
+                Ok(((stream, peer), permit)) => {
+                    let served = self.serve(stream, peer);
+                    let cut = self.cut.clone();
+                    self.tasks.spawn(async move {
+                        cut.run_until_cancelled_owned(served).await;
+                        drop(permit);
+                    });
+                }
+                // The client gave up while it waited.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one connection to its end.
+    fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (router, closing) = (self.router.clone(), self.closing.clone());
+        let executor = Tracked(self.tasks.clone());
+        async move {
+            // Without it small chunks of a streamed answer would wait for each other.
+            let _ = stream.set_nodelay(true);
+            let first = timeout(HEAD_READ, is_http2(&stream));
+            let Some(Ok(Ok(is_http2))) = closing.run_until_cancelled(first).await else {
+                return;
+            };
+            let builder = builder(executor, is_http2);
+            let service = service_fn(move |request| respond(router.clone(), peer.ip(), request));
+            let stream = TokioIo::new(StallGuard::new(stream, WRITE_STALL));
+            let mut connection = pin!(builder.serve_connection(stream, service));
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = closing.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%peer, error, "a connection ended early");
+            }
+        }
+    }
+}
+
+/// How connections are spoken on.
+fn builder(executor: Tracked, is_http2: bool) -> auto::Builder<Tracked> {
+    let mut builder = auto::Builder::new(executor);
+    builder
+        .http1()
+        .half_close(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ)
+        .max_headers(HEADERS_MAX);
+    let head_bytes = limits::FIELDS_BYTES_MAX + limits::TARGET_BYTES_MAX;
+    // A little more than is allowed, so that the answer to too much is a problem of ours.
+    let head_bytes = u32::try_from(head_bytes * 2).unwrap_or(u32::MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(head_bytes);
+    if is_http2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
+    }
+}
+
+/// Whether a client speaks HTTP/2, as its first bytes tell. They are left to be read.
+///
+/// Without a time limit: the caller has one.
+async fn is_http2(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0; HTTP2_PREFACE.len()];
+    loop {
+        let count = stream.peek(&mut first).await?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if first[..count] != HTTP2_PREFACE[..count] {
+            return Ok(false);
+        }
+        if count == first.len() {
+            return Ok(true);
+        }
+        // There is no waiting for more bytes than have come: look again.
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Answers one request, whatever its handler does.
+async fn respond(
+    router: Router,
+    peer: IpAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    request.extensions_mut().insert(Peer(peer));
+    let answered = AssertUnwindSafe(TowerToHyperService::new(router).call(request));
+    match answered.catch_unwind().await {
+        Ok(answered) => answered,
+        Err(panic) => Ok(answer_to_panic(panic.as_ref())),
+    }
+}
+
+/// Runs hyper's tasks in the server's own tracker.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Log lines of functions: appended without waiting, stored soon after, the newest kept.
+//!
+//! A line is not acknowledged: under a flood, or when the disk fails, lines are dropped and
+//! counted. What is stored has a cursor that rises by one within a function and is never reused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use redb::ReadableTable;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::schema::{LOGS, Tables};
+use super::{Error, Fault, Shared};
+use crate::id::{FunctionName, TenantId};
+use crate::limits;
+
+/// Most lines that one read answers.
+const READ_LINES_MAX: usize = 1000;
+/// A read ends with the line that crosses this many bytes of stored lines.
+const READ_BYTES_MAX: usize = 4 << 20;
+/// Lines beyond [`limits::LOG_LINES_KEPT`] before the oldest are trimmed, so that trimming is
+/// done in batches.
+const TRIM_SLACK: u64 = 256;
+
+/// How grave a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// `console.trace`.
+    Trace,
+    /// `console.debug`.
+    Debug,
+    /// `console.log` and `console.info`.
+    Info,
+    /// `console.warn`.
+    Warn,
+    /// `console.error`, and uncaught exceptions.
+    Error,
+}
+
+/// One line that a function logged, or that was logged about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Unix time in milliseconds.
+    pub timestamp_ms: u64,
+    /// How grave it is.
+    pub level: Level,
+    /// The text, cut to [`limits::LOG_LINE_BYTES_MAX`] when it is stored.
+    pub message: String,
+    /// The id of the invocation it belongs to; empty for none.
+    pub invocation: String,
+    /// The version that was running.
+    pub version: u64,
+}
+
+/// A line on its way to the writer.
+pub(super) struct Record {
+    owner: Arc<(TenantId, FunctionName)>,
+    invocation: String,
+    json: Vec<u8>,
+}
+
+impl Record {
+    /// About what this holds in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.invocation.len() + self.json.len()
+    }
+}
+
+/// Reads and writes of log lines. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    shared: Arc<Shared>,
+}
+
+impl Logs {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Hands lines to the writer; they are readable within about a quarter of a second.
+    ///
+    /// Never waits: lines that find [`limits::LOG_QUEUE_LEN`] others waiting, or 32 MiB of them,
+    /// are dropped and counted in [`Logs::dropped`].
+    pub fn append(&self, tenant: &TenantId, function: &FunctionName, lines: Vec<LogLine>) {
+        let owner = Arc::new((tenant.clone(), function.clone()));
+        let records = lines.into_iter().filter_map(|mut line| {
+            let end = line.message.floor_char_boundary(limits::LOG_LINE_BYTES_MAX);
+            line.message.truncate(end);
+            Some(Record {
+                owner: Arc::clone(&owner),
+                // Such a struct always has a JSON text; a line is never worth an error.
+                json: serde_json::to_vec(&line).ok()?,
+                invocation: line.invocation,
+            })
+        });
+        self.shared.queue.append(records.collect());
+    }
+
+    /// Reads lines in ascending order, each with its cursor.
+    ///
+    /// With `after`: those that follow this cursor, oldest first. Without: the newest. At most
+    /// `limit` (taken as 1..=1000) and about 4 MiB. With `invocation`: only lines of that one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Closed`]. A function without lines has none to answer.
+    pub fn read(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        after: Option<u64>,
+        limit: usize,
+        invocation: Option<&str>,
+    ) -> Result<Vec<(u64, LogLine)>, Error> {
+        let limit = limit.clamp(1, READ_LINES_MAX);
+        let (tenant, function) = (tenant.as_str(), function.as_str());
+        let first = match after {
+            Some(u64::MAX) => return Ok(Vec::new()),
+            Some(after) => after + 1,
+            None => 0,
+        };
+        self.shared.read(|transaction| {
+            let table = transaction.open_table(LOGS)?;
+            let range = (tenant, function, first)..=(tenant, function, u64::MAX);
+            let mut range = table.range::<(&str, &str, u64)>(range)?;
+            let mut lines = Vec::new();
+            let mut bytes = 0;
+            while lines.len() < limit && bytes < READ_BYTES_MAX {
+                let entry = match after {
+                    Some(_) => range.next(),
+                    None => range.next_back(),
+                };
+                let Some(entry) = entry else { break };
+                let (key, stored) = entry?;
+                let (of_invocation, json) = stored.value();
+                if invocation.is_none_or(|wanted| wanted == of_invocation) {
+                    bytes += json.len();
+                    let line = serde_json::from_slice(json).map_err(Fault::Record)?;
+                    lines.push((key.value().2, line));
+                }
+            }
+            if after.is_none() {
+                lines.reverse();
+            }
+            Ok(lines)
+        })
+    }
+
+    /// Changes whenever lines of any function have become readable; for long polls.
+    ///
+    /// Subscribe first, read second, wait third: then no line is missed.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.log_commits.subscribe()
+    }
+
+    /// Waits until every line appended so far is stored or dropped.
+    pub async fn flush(&self) {
+        // Without an answer the writer has ended, and there is nothing to wait for.
+        let _ = self.shared.queue.flush_logs().await;
+    }
+
+    /// Lines dropped since the store was opened.
+    pub fn dropped(&self) -> u64 {
+        self.shared.queue.logs_dropped()
+    }
+}
+
+/// Stores lines and trims what they push out.
+pub(super) fn store(tables: &mut Tables<'_>, records: &[Record]) -> Result<(), Fault> {
+    let mut by_function: BTreeMap<&(TenantId, FunctionName), Vec<&Record>> = BTreeMap::new();
+    for record in records {
+        by_function.entry(&*record.owner).or_default().push(record);
+    }
+    for ((tenant, function), records) in by_function {
+        let name = (tenant.as_str(), function.as_str());
+        let state = tables.log_state.get(name)?.map(|state| state.value());
+        let (mut first, mut next) = state.unwrap_or((1, 1));
+        for record in records {
+            let line = (record.invocation.as_str(), record.json.as_slice());
+            tables.logs.insert((name.0, name.1, next), line)?;
+            next += 1;
+        }
+        let kept = u64::try_from(limits::LOG_LINES_KEPT).unwrap_or(u64::MAX);
+        if next - first > kept + TRIM_SLACK {
+            let oldest = next - kept;
+            let range = (name.0, name.1, first)..(name.0, name.1, oldest);
+            tables
+                .logs
+                .retain_in::<(&str, &str, u64), _>(range, |_, _| false)?;
+            first = oldest;
+        }
+        tables.log_state.insert(name, (first, next))?;
+    }
+    Ok(())
+}
+
+/// Deletes every stored line of a function; its cursors go on where they were.
+pub(super) fn delete(
+    tables: &mut Tables<'_>,
+    tenant: &TenantId,
+    function: &FunctionName,
+) -> Result<(), Fault> {
+    let name = (tenant.as_str(), function.as_str());
+    let Some((_, next)) = tables.log_state.get(name)?.map(|state| state.value()) else {
+        return Ok(());
+    };
+    let range = (name.0, name.1, 0)..=(name.0, name.1, u64::MAX);
+    tables
+        .logs
+        .retain_in::<(&str, &str, u64), _>(range, |_, _| false)?;
+    tables.log_state.insert(name, (next, next))?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "logs_tests.rs"]
+mod tests;

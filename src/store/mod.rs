@@ -1,0 +1,404 @@
+//! Everything durable, in one redb file: kv, functions with their bundles, and logs.
+//!
+//! Reads are plain functions on a snapshot and take microseconds. Writes are commands to one
+//! writer thread that commits whatever waits as one transaction; an answer means *durable*.
+//!
+//! This is a leaf: it knows names, bounds and the clock, and nothing of HTTP, sandboxes or
+//! JavaScript. Only this folder knows redb. Callers are given handles: a [`Namespace`] is one
+//! tenant's kv and cannot name another's.
+
+mod file;
+mod functions;
+mod kv;
+mod logs;
+mod queue;
+mod schema;
+mod writer;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use tokio::sync::watch;
+
+pub use functions::{Deployment, Evaluation, FunctionSummary, Functions, NewDeployment};
+pub use kv::{Namespace, Page};
+pub use logs::{Level, LogLine, Logs};
+
+use crate::error::Code;
+use crate::id::TenantId;
+use crate::{clock, limits};
+
+/// Answers the Unix time in milliseconds; tests hand in their own.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Opens the data file again after a failure; never makes a new one.
+type Reopen = Box<dyn Fn() -> Result<Database, Error> + Send + Sync>;
+
+/// Why the store refused or failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The data file cannot be reached at all.
+    #[error(
+        "cannot open {path}: check that its folder exists, that it may be read and written, \
+         and that the disk has room"
+    )]
+    Inaccessible {
+        /// The data file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: Arc<Fault>,
+    },
+    /// Another process has the data file open.
+    #[error(
+        "{path} is in use by another process: stop that one, or give this one another data folder"
+    )]
+    Locked {
+        /// The data file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error(
+        "{path} is not an Ampoule data file, or its beginning is overwritten: move it away or \
+         choose another data folder"
+    )]
+    Foreign {
+        /// The data file.
+        path: PathBuf,
+    },
+    /// The file was ours and is damaged.
+    #[error(
+        "{path} is damaged: restore it from a backup, or move it away to start with an empty store"
+    )]
+    Corrupt {
+        /// The data file.
+        path: PathBuf,
+        /// What was found to be wrong.
+        #[source]
+        source: Arc<Fault>,
+    },
+    /// The file has a format that this build does not know.
+    #[error(
+        "{path} has data format {found}, and this version of Ampoule reads format {supported}: \
+         install the version that wrote it, or a newer one"
+    )]
+    OtherFormat {
+        /// The data file.
+        path: PathBuf,
+        /// The format of the file.
+        found: u64,
+        /// The format of this build.
+        supported: u64,
+    },
+    /// Too many writes wait for their commit; trying again later helps.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// The store is being closed, or is.
+    #[error("the store is closed")]
+    Closed,
+    /// The disk or the file failed. A write answered so may or may not have happened.
+    #[error("the store cannot be reached")]
+    Unavailable {
+        /// What failed.
+        #[source]
+        source: Arc<Fault>,
+    },
+    /// A kv key of a length that is not allowed.
+    #[error("a key must be 1 to {max} bytes long, not {bytes}", max = limits::KV_KEY_BYTES_MAX)]
+    KeyLength {
+        /// Its length in bytes of UTF-8.
+        bytes: usize,
+    },
+    /// A kv value that is too large.
+    #[error("a value may be {max} bytes long, not {bytes}", max = limits::KV_VALUE_BYTES_MAX)]
+    ValueTooLarge {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// A kv expiry beyond the limit.
+    #[error("an expiry may be {max} ms ahead, not more", max = limits::KV_TTL_MS_MAX)]
+    ExpiryTooFar,
+    /// `increment` of a value that is not the JSON text of a number.
+    #[error("the value is not a number")]
+    NotANumber,
+    /// `increment` by, or to, something that is not finite.
+    #[error("the sum is not a finite number")]
+    NotFinite,
+    /// No such function of this tenant.
+    #[error("there is no function of this name")]
+    FunctionNotFound,
+    /// The function has no such version.
+    #[error("the function has no version {version}")]
+    VersionNotFound {
+        /// The version asked for.
+        version: u64,
+    },
+    /// The active version cannot be deleted.
+    #[error("version {version} is active: activate another one first")]
+    VersionActive {
+        /// The version asked for.
+        version: u64,
+    },
+    /// A deployment with this id is already stored.
+    #[error("this deployment is already stored")]
+    DuplicateDeployment,
+}
+
+impl Error {
+    /// The stable code that this error has in answers and logs.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Inaccessible { .. }
+            | Self::Locked { .. }
+            | Self::Foreign { .. }
+            | Self::Corrupt { .. }
+            | Self::OtherFormat { .. }
+            | Self::Unavailable { .. } => Code::StorageUnavailable,
+            Self::Busy => Code::StorageBusy,
+            Self::Closed => Code::ShuttingDown,
+            Self::KeyLength { .. }
+            | Self::ValueTooLarge { .. }
+            | Self::ExpiryTooFar
+            | Self::NotANumber
+            | Self::NotFinite => Code::BadRequest,
+            Self::FunctionNotFound => Code::FunctionNotFound,
+            Self::VersionNotFound { .. } => Code::VersionNotFound,
+            Self::VersionActive { .. } => Code::VersionActive,
+            Self::DuplicateDeployment => Code::Internal,
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Unavailable {
+            source: Arc::new(fault),
+        }
+    }
+}
+
+/// What lies behind an error: for the operator's log, never for a caller.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The operating system refused.
+    #[error("input or output failed")]
+    Io(#[source] std::io::Error),
+    /// redb reported an error.
+    #[error("the database reported an error")]
+    Database(#[source] Box<redb::Error>),
+    /// redb panicked, or we did; the text is the panic's.
+    #[error("the database panicked: {0}")]
+    Panicked(String),
+    /// A stored record does not parse.
+    #[error("a stored record does not parse")]
+    Record(#[source] serde_json::Error),
+    /// The tables contradict each other; the text says where.
+    #[error("the tables contradict each other: {0}")]
+    Inconsistent(&'static str),
+    /// The file is closed after a failure and not open again yet.
+    #[error("the data file is not open")]
+    NotOpen,
+    /// The writer thread ended without an answer.
+    #[error("the writer ended without an answer")]
+    WriterGone,
+}
+
+impl Fault {
+    fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Self::Panicked(text.unwrap_or("no message").to_owned())
+    }
+}
+
+macro_rules! fault_from_redb {
+    ($($error:ident),*) => {
+        $(impl From<redb::$error> for Fault {
+            fn from(error: redb::$error) -> Self {
+                Self::Database(Box::new(error.into()))
+            }
+        })*
+    };
+}
+
+fault_from_redb!(
+    CommitError,
+    DatabaseError,
+    SetDurabilityError,
+    StorageError,
+    TableError,
+    TransactionError
+);
+
+/// What the handles and the writer thread have in common.
+struct Shared {
+    /// `None` between a failure and the next successful opening, and after the end.
+    database: RwLock<Option<Database>>,
+    /// A read met an error: the writer is to close the file and open it again.
+    faulted: AtomicBool,
+    queue: queue::Queue,
+    clock: Clock,
+    active: functions::ActiveCache,
+    /// Counts the transactions that held log lines.
+    log_commits: watch::Sender<u64>,
+    reopen: Reopen,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Runs `work` on a snapshot of everything committed.
+    fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, Fault>) -> Result<T, Error> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = database.as_ref() else {
+            return Err(self.not_open());
+        };
+        // A damaged page may make redb panic: that is to end this read and nothing else.
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&database.begin_read()?)))
+            .unwrap_or_else(|panic| Err(Fault::from_panic(panic.as_ref())));
+        if outcome.is_err() {
+            self.faulted.store(true, Ordering::Release);
+            self.queue.nudge();
+        }
+        outcome.map_err(Error::from)
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, Fault> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(database.as_ref().ok_or(Fault::NotOpen)?.begin_write()?)
+    }
+
+    fn is_open(&self) -> bool {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        database.is_some()
+    }
+
+    fn not_open(&self) -> Error {
+        if self.queue.is_closed() {
+            Error::Closed
+        } else {
+            Error::from(Fault::NotOpen)
+        }
+    }
+
+    /// Takes the database away from all readers, once those that are reading have finished.
+    fn take_database(&self) -> Option<Database> {
+        let mut database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        database.take()
+    }
+
+    fn put_database(&self, opened: Database) {
+        let mut database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *database = Some(opened);
+    }
+}
+
+/// The store: owns the data file and the writer thread.
+///
+/// Dropping it is [`Store::close`]. Handles may outlive it; they answer [`Error::Closed`].
+#[derive(Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the data file at `path`, making it if there is none; its folder must exist.
+    ///
+    /// Blocks: after a crash, and for files up to 256 MiB always, the whole file is verified.
+    ///
+    /// # Errors
+    /// [`Error::Inaccessible`], [`Error::Locked`], [`Error::Foreign`], [`Error::Corrupt`],
+    /// [`Error::OtherFormat`]; each names the file and says what to do.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with_clock(path, Arc::new(clock::now_ms))
+    }
+
+    /// [`Store::open`] with a clock of the caller's, by which kv keys expire.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with_clock(path: &Path, clock: Clock) -> Result<Self, Error> {
+        let database = file::open_or_create(path)?;
+        let path = path.to_owned();
+        Self::start(database, clock, Box::new(move || file::reopen(&path)))
+    }
+
+    /// Starts the writer on a database that is open.
+    fn start(database: Database, clock: Clock, reopen: Reopen) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            database: RwLock::new(Some(database)),
+            faulted: AtomicBool::new(false),
+            queue: queue::Queue::default(),
+            clock,
+            active: functions::ActiveCache::default(),
+            log_commits: watch::Sender::new(0),
+            reopen,
+        });
+        let of_writer = Arc::clone(&shared);
+        let writer = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer::run(of_writer))
+            .map_err(|error| Error::from(Fault::Io(error)))?;
+        Ok(Self {
+            shared,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// The kv of one tenant: what an invocation is granted.
+    pub fn namespace(&self, tenant: &TenantId) -> Namespace {
+        Namespace::new(Arc::clone(&self.shared), tenant)
+    }
+
+    /// Functions, their versions and bundles.
+    pub fn functions(&self) -> Functions {
+        Functions::new(Arc::clone(&self.shared))
+    }
+
+    /// The log lines of functions.
+    pub fn logs(&self) -> Logs {
+        Logs::new(Arc::clone(&self.shared))
+    }
+
+    /// Refuses new writes, commits all that wait and closes the file. Blocks until then.
+    ///
+    /// Closing twice is no error.
+    pub fn close(&self) {
+        self.shared.queue.close();
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod tests;

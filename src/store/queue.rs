@@ -1,0 +1,248 @@
+//! What waits for the writer: commands and log lines, each bounded, behind one lock.
+//!
+//! One lock rather than two channels, because the writer takes everything that waits in one go
+//! and sleeps until the first of a command, a due log line or its own next tick.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::logs::Record;
+use super::schema::Tables;
+use super::{Error, Fault};
+use crate::{clock, limits};
+
+/// Most bytes that may wait in commands; one command alone may be larger.
+const QUEUE_BYTES_MAX: usize = 256 << 20;
+/// Most bytes of commands in one transaction; the command that crosses it is still taken.
+const BATCH_BYTES_MAX: usize = 32 << 20;
+/// Most bytes that may wait in log lines.
+const LOG_QUEUE_BYTES_MAX: usize = 32 << 20;
+/// Longest time that a log line waits for a transaction to ride along in.
+const LOG_DELAY: Duration = Duration::from_millis(250);
+/// Waiting log lines that are stored without waiting for [`LOG_DELAY`].
+const LOG_LINES_EAGER: usize = limits::LOG_QUEUE_LEN / 4;
+/// Log lines that ride along in a transaction with commands: few, so they delay no one.
+const LOG_LINES_RIDING: usize = 256;
+/// Log lines in a transaction of their own.
+const LOG_LINES_ALONE: usize = 4096;
+
+/// One write: runs inside the transaction, answers after it.
+pub(super) trait Command: Send {
+    /// Evaluates and applies the write. A refusal is kept for the answer and is not an `Err`;
+    /// `Err` means that the store failed, and ends the whole transaction.
+    fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), Fault>;
+
+    /// Answers the caller: `Ok` once the transaction is durable, else why it is not.
+    fn finish(self: Box<Self>, committed: Result<(), Arc<Fault>>);
+}
+
+/// What one turn of the writer has to do.
+#[derive(Default)]
+pub(super) struct Work {
+    /// In the order they were pushed.
+    pub(super) commands: Vec<Box<dyn Command>>,
+    /// In the order they were appended.
+    pub(super) logs: Vec<Record>,
+    /// Nothing waits and nothing will: the writer ends.
+    pub(super) stop: bool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    commands: VecDeque<(Box<dyn Command>, usize)>,
+    command_bytes: usize,
+    logs: VecDeque<Record>,
+    log_bytes: usize,
+    /// When the oldest waiting log line came.
+    logs_since: Option<Instant>,
+    /// Log lines ever taken in, and of those how many the writer is done with.
+    logs_accepted: u64,
+    logs_done: u64,
+    logs_dropped: u64,
+    /// Callers who wait until `logs_done` reaches a count.
+    flushes: Vec<(u64, oneshot::Sender<()>)>,
+    /// Someone wants the writer to look around now.
+    nudged: bool,
+    closed: bool,
+}
+
+/// The bounded queue between callers and the writer thread.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that runs under the lock can panic half-way through a change.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a command that holds about `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the queue is full, [`Error::Closed`] after [`Queue::close`].
+    pub(super) fn push(&self, command: Box<dyn Command>, bytes: usize) -> Result<(), Error> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(Error::Closed);
+        }
+        let bytes_after = waiting.command_bytes.saturating_add(bytes);
+        let too_many_bytes = !waiting.commands.is_empty() && bytes_after > QUEUE_BYTES_MAX;
+        if waiting.commands.len() >= limits::KV_QUEUE_LEN || too_many_bytes {
+            return Err(Error::Busy);
+        }
+        waiting.command_bytes = bytes_after;
+        waiting.commands.push_back((command, bytes));
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Queues log lines, as many as fit; the others are dropped and counted.
+    pub(super) fn append(&self, records: Vec<Record>) {
+        let mut waiting = self.lock();
+        let was_empty = waiting.logs.is_empty();
+        for record in records {
+            let bytes_after = waiting.log_bytes + record.bytes();
+            let full = waiting.logs.len() >= limits::LOG_QUEUE_LEN
+                || bytes_after > LOG_QUEUE_BYTES_MAX
+                || waiting.closed;
+            if full {
+                waiting.logs_dropped += 1;
+                continue;
+            }
+            waiting.log_bytes = bytes_after;
+            waiting.logs_accepted += 1;
+            waiting.logs.push_back(record);
+        }
+        if was_empty && !waiting.logs.is_empty() {
+            waiting.logs_since = Some(clock::monotonic());
+        }
+        if was_empty || waiting.logs.len() >= LOG_LINES_EAGER {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits until there is work, the queue is closed or `tick_at` has come, and takes it.
+    pub(super) fn take(&self, tick_at: Instant) -> Work {
+        let mut waiting = self.lock();
+        loop {
+            let now = clock::monotonic();
+            let logs_due_at = waiting.logs_due_at(now);
+            let logs_due = logs_due_at.is_some_and(|due| due <= now);
+            let wanted = !waiting.commands.is_empty() || waiting.nudged || waiting.closed;
+            if wanted || logs_due || tick_at <= now {
+                return waiting.take_batch();
+            }
+            let wake_at = logs_due_at.map_or(tick_at, |due| due.min(tick_at));
+            (waiting, _) = self
+                .changed
+                .wait_timeout(waiting, wake_at.saturating_duration_since(now))
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Notes that the writer is done with `lines` log lines, of which `lost` were not stored.
+    pub(super) fn logs_done(&self, lines: u64, lost: u64) {
+        let mut waiting = self.lock();
+        waiting.logs_done += lines;
+        waiting.logs_dropped += lost;
+        let done = waiting.logs_done;
+        for (target, reply) in std::mem::take(&mut waiting.flushes) {
+            if target <= done {
+                // A caller who has gone away needs no answer.
+                let _ = reply.send(());
+            } else {
+                waiting.flushes.push((target, reply));
+            }
+        }
+    }
+
+    /// Answers once every log line appended so far is stored or dropped.
+    pub(super) fn flush_logs(&self) -> oneshot::Receiver<()> {
+        let (reply, answer) = oneshot::channel();
+        let mut waiting = self.lock();
+        let target = waiting.logs_accepted;
+        if waiting.logs_done >= target {
+            // The receiver is held right here.
+            let _ = reply.send(());
+        } else {
+            waiting.flushes.push((target, reply));
+            self.changed.notify_one();
+        }
+        answer
+    }
+
+    /// Log lines dropped since the store was opened.
+    pub(super) fn logs_dropped(&self) -> u64 {
+        self.lock().logs_dropped
+    }
+
+    /// Makes the writer look around now.
+    pub(super) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.changed.notify_one();
+    }
+
+    /// Refuses everything new; what waits is still written.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Closes and lets go of everything that waits: there is no writer any more.
+    pub(super) fn abandon(&self) {
+        let mut waiting = self.lock();
+        let abandoned = std::mem::take(&mut *waiting);
+        waiting.closed = true;
+        waiting.logs_dropped = abandoned.logs_dropped;
+        drop(waiting);
+        // Here, outside the lock, every caller who still waits is told so by its lost answer.
+        drop(abandoned);
+    }
+
+    /// Whether [`Queue::close`] was called.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+}
+
+impl Waiting {
+    fn logs_due_at(&self, now: Instant) -> Option<Instant> {
+        let since = self.logs_since?;
+        let at_once = self.logs.len() >= LOG_LINES_EAGER || !self.flushes.is_empty();
+        Some(if at_once { now } else { since + LOG_DELAY })
+    }
+
+    fn take_batch(&mut self) -> Work {
+        self.nudged = false;
+        let mut work = Work::default();
+        let mut bytes_taken = 0;
+        while bytes_taken < BATCH_BYTES_MAX {
+            let Some((command, bytes)) = self.commands.pop_front() else {
+                break;
+            };
+            bytes_taken += bytes;
+            work.commands.push(command);
+        }
+        self.command_bytes = self.command_bytes.saturating_sub(bytes_taken);
+        let lines_max = if work.commands.is_empty() {
+            LOG_LINES_ALONE
+        } else {
+            LOG_LINES_RIDING
+        };
+        let lines = lines_max.min(self.logs.len());
+        work.logs = self.logs.drain(..lines).collect();
+        self.log_bytes -= work.logs.iter().map(Record::bytes).sum::<usize>();
+        if self.logs.is_empty() {
+            self.logs_since = None;
+        }
+        let empty = work.commands.is_empty() && work.logs.is_empty();
+        work.stop = self.closed && empty && self.commands.is_empty();
+        work
+    }
+}

@@ -1,0 +1,113 @@
+//! Tables, key layout and the format version: what the bytes in the data file mean.
+//!
+//! Every key that belongs to a tenant starts with the tenant's name, so a range that starts at
+//! one tenant is left by looking at the first element of the key alone. Changing anything here
+//! changes the format: raise [`FORMAT`] and write the migration.
+
+use redb::{
+    ReadTransaction, ReadableDatabase, Table, TableDefinition, TableError, WriteTransaction,
+};
+
+use super::Fault;
+use super::functions::Activation;
+
+/// The format that this build writes, and the only one that it reads.
+pub(super) const FORMAT: u64 = 1;
+
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("ampoule.meta");
+const META_FORMAT: &str = "format";
+
+type TenantKey = (&'static str, &'static str);
+type NumberedKey = (&'static str, &'static str, u64);
+
+/// (tenant, key) → (expiry in Unix ms or 0 for none, value).
+pub(super) const KV: TableDefinition<'static, TenantKey, (u64, &[u8])> = TableDefinition::new("kv");
+
+/// (expiry in Unix ms, tenant, key): the keys of [`KV`] that expire, soonest first.
+pub(super) const EXPIRIES: TableDefinition<'static, (u64, &str, &str), ()> =
+    TableDefinition::new("kv.expiries");
+
+/// (tenant, function) → (active version or 0 for none, versions kept).
+pub(super) const FUNCTIONS: TableDefinition<'static, TenantKey, (u64, u64)> =
+    TableDefinition::new("functions");
+
+/// (tenant, function) → last version number ever used; outlives the function.
+pub(super) const COUNTERS: TableDefinition<'static, TenantKey, u64> =
+    TableDefinition::new("functions.counters");
+
+/// (tenant, function, version) → the deployment as JSON.
+pub(super) const DEPLOYMENTS: TableDefinition<'static, NumberedKey, &[u8]> =
+    TableDefinition::new("deployments");
+
+/// (deployment, chunk number from 0) → up to [`BUNDLE_CHUNK_BYTES`] of its bundle.
+pub(super) const BUNDLES: TableDefinition<'static, (&str, u32), &[u8]> =
+    TableDefinition::new("bundles");
+
+/// (tenant, function, cursor) → (invocation, the line as JSON).
+pub(super) const LOGS: TableDefinition<'static, NumberedKey, (&str, &[u8])> =
+    TableDefinition::new("logs");
+
+/// (tenant, function) → (cursor of the oldest line kept, cursor of the next line).
+pub(super) const LOG_STATE: TableDefinition<'static, TenantKey, (u64, u64)> =
+    TableDefinition::new("logs.state");
+
+/// Bytes of a bundle in one entry: small enough to allocate, large enough to be few.
+pub(super) const BUNDLE_CHUNK_BYTES: usize = 1 << 20;
+
+/// Every table, opened for one write transaction, and what is to happen once it is committed.
+pub(super) struct Tables<'t> {
+    pub(super) kv: Table<'t, TenantKey, (u64, &'static [u8])>,
+    pub(super) expiries: Table<'t, (u64, &'static str, &'static str), ()>,
+    pub(super) functions: Table<'t, TenantKey, (u64, u64)>,
+    pub(super) counters: Table<'t, TenantKey, u64>,
+    pub(super) deployments: Table<'t, NumberedKey, &'static [u8]>,
+    pub(super) bundles: Table<'t, (&'static str, u32), &'static [u8]>,
+    pub(super) logs: Table<'t, NumberedKey, (&'static str, &'static [u8])>,
+    pub(super) log_state: Table<'t, TenantKey, (u64, u64)>,
+    /// Unix time in milliseconds at which this transaction happens.
+    pub(super) now_ms: u64,
+    /// Changes of active deployments, in order; applied to the cache after the commit.
+    pub(super) activations: Vec<Activation>,
+}
+
+impl<'t> Tables<'t> {
+    /// Opens every table; those that do not exist yet are created.
+    pub(super) fn open(transaction: &'t WriteTransaction, now_ms: u64) -> Result<Self, TableError> {
+        Ok(Self {
+            kv: transaction.open_table(KV)?,
+            expiries: transaction.open_table(EXPIRIES)?,
+            functions: transaction.open_table(FUNCTIONS)?,
+            counters: transaction.open_table(COUNTERS)?,
+            deployments: transaction.open_table(DEPLOYMENTS)?,
+            bundles: transaction.open_table(BUNDLES)?,
+            logs: transaction.open_table(LOGS)?,
+            log_state: transaction.open_table(LOG_STATE)?,
+            now_ms,
+            activations: Vec::new(),
+        })
+    }
+}
+
+/// Makes a new file ours: every table exists and `format` is written, in one commit.
+pub(super) fn initialise(database: &redb::Database, format: u64) -> Result<(), Fault> {
+    let transaction = database.begin_write()?;
+    drop(Tables::open(&transaction, 0)?);
+    transaction.open_table(META)?.insert(META_FORMAT, format)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The format that the file was written in; `None` when another program made the file.
+pub(super) fn format_of(database: &redb::Database) -> Result<Option<u64>, Fault> {
+    let transaction: ReadTransaction = database.begin_read()?;
+    match transaction.open_table(META) {
+        Ok(meta) => Ok(meta.get(META_FORMAT)?.map(|format| format.value())),
+        Err(
+            TableError::TableDoesNotExist(_)
+            | TableError::TableTypeMismatch { .. }
+            | TableError::TableIsMultimap(_)
+            | TableError::TypeDefinitionChanged { .. },
+        ) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

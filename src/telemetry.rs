@@ -1,0 +1,35 @@
+//! The server's own log: structured events on stderr. Functions' logs are kept elsewhere.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A line for people.
+    Text,
+    /// A JSON document a line.
+    Json,
+}
+
+/// Writes events to stderr from here on; `RUST_LOG` filters them, else `level` and above.
+///
+/// # Errors
+/// When the process has a log already.
+pub fn init(format: Format, level: &str) -> Result<(), TryInitError> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = SubscriberBuilder::default()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        Format::Text => {
+            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let ansi = std::io::stderr().is_terminal() && !refused;
+            builder.with_ansi(ansi).finish().try_init()
+        }
+        Format::Json => builder.json().flatten_event(true).finish().try_init(),
+    }
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask …`: what is done to this repository by command, without any dependency.
+//!
+//! [`guest`] builds the Wasm guest and keeps its artifacts honest, [`ci`] is everything that has to
+//! pass before a change is taken, [`readme`] tries what README.md promises. Results go to stdout;
+//! a failure is told on stderr and ends with 1, a command line that makes no sense with 2.
+
+mod ci;
+mod guest;
+mod manifest;
+mod readme;
+mod shell;
+
+use std::process::ExitCode;
+
+use crate::shell::{Outcome, cargo, run};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  guest [--check [--no-rebuild]]  Build guest/artifact, or check that it belongs to the sources.
+                                  With the recorded tools installed, --check also builds it anew
+                                  and compares bit for bit; --no-rebuild leaves that out.
+  ci [--quick]                    Everything that has to pass before a change is taken. --quick
+                                  leaves out what needs a release build or a Wasm toolchain.
+  bench [ARGUMENTS]               The cost of an invocation; ARGUMENTS go to benches/cost.rs,
+                                  such as --json or --smoke.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["guest"] => guest::build(),
+        ["guest", flags @ ..] => match guest_flags(flags) {
+            Some(rebuild) => guest::check(rebuild),
+            None => return misused(),
+        },
+        ["ci"] => ci::run_all(ci::Depth::Full),
+        ["ci", "--quick"] => ci::run_all(ci::Depth::Quick),
+        ["bench", rest @ ..] => bench(rest),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => return misused(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the flags after `guest` ask for, if they make sense.
+fn guest_flags(flags: &[&str]) -> Option<guest::Rebuild> {
+    match flags {
+        ["--check"] => Some(guest::Rebuild::WhereToolsMatch),
+        ["--check", "--no-rebuild"] | ["--no-rebuild", "--check"] => Some(guest::Rebuild::Never),
+        _ => None,
+    }
+}
+
+fn bench(arguments: &[&str]) -> Outcome {
+    run(cargo()
+        .args(["bench", "--locked", "--bench", "cost", "--"])
+        .args(arguments))
+}
+
+fn misused() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
+}
