@@ -97,10 +97,14 @@ async fn shut_down(listener: TcpListener, connections: Connections, app: &App, d
     // 3. Each connection ends with the request that it is at; long polls answer at once.
     connections.closing.cancel();
     connections.tasks.close();
-    // 4. Time for them.
-    if timeout(drain, connections.tasks.wait()).await.is_err() {
+    // 4. Time for them, and for what functions do after their answers.
+    let ended = async {
+        connections.tasks.wait().await;
+        app.dispatch.drained().await;
+    };
+    if timeout(drain, ended).await.is_err() {
         let left = connections.tasks.len();
-        tracing::warn!(left, "requests that did not finish in time are cut off");
+        tracing::warn!(left, "what did not finish in time is cut off");
         // 5. Cut off what is left. Dropping a request ends its invocation.
         connections.cut.cancel();
         // What goes on after its client has gone is dropped with the runtime.

@@ -1,6 +1,8 @@
 //! The server's own log: structured events on stderr. Functions' logs are kept elsewhere.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::SubscriberBuilder;
@@ -15,7 +17,8 @@ pub enum Format {
     Json,
 }
 
-/// Writes events to stderr from here on; `RUST_LOG` filters them, else `level` and above.
+/// Writes events to stderr from here on, panics among them; `RUST_LOG` filters them, else
+/// `level` and above.
 ///
 /// # Errors
 /// When the process has a log already.
@@ -28,8 +31,19 @@ pub fn init(format: Format, level: &str) -> Result<(), TryInitError> {
         Format::Text => {
             let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             let ansi = std::io::stderr().is_terminal() && !refused;
-            builder.with_ansi(ansi).finish().try_init()
+            builder.with_ansi(ansi).finish().try_init()?;
         }
-        Format::Json => builder.json().flatten_event(true).finish().try_init(),
+        Format::Json => builder.json().flatten_event(true).finish().try_init()?,
     }
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// A panic is an event like others. What it means for a request is told where it is caught.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let is_captured = backtrace.status() == BacktraceStatus::Captured;
+    let backtrace = is_captured.then(|| tracing::field::display(&backtrace));
+    let thread = std::thread::current();
+    tracing::error!(thread = thread.name(), backtrace, "{panic}");
 }

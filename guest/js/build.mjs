@@ -4,13 +4,11 @@
 import { build } from 'esbuild';
 import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('.', import.meta.url));
 const inRoot = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 await build({
-  absWorkingDir: root,
+  absWorkingDir: inRoot('.'),
   entryPoints: ['src/main.js'],
-  inject: [inRoot('src/captured.js')],
   outfile: 'dist/guest.js',
   bundle: true,
   format: 'iife',
@@ -21,18 +19,12 @@ await build({
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: 'eof',
-  // Packages that ask for Node's `buffer` get ours, with the encodings that theirs lacks.
-  alias: { buffer: inRoot('src/buffer.js') },
-  plugins: [
-    {
-      name: 'own-buffer',
-      setup(bundler) {
-        // The alias above would send our own import of the package back to us.
-        bundler.onResolve({ filter: /^npm-buffer$/ }, () => ({
-          path: inRoot('node_modules/buffer/index.js'),
-        }));
-      },
-    },
-  ],
   logLevel: 'warning',
+  // Every free `Map`, `Symbol` … in the bundle means the one captured at the beginning.
+  inject: ['src/captured.js'],
+  alias: {
+    // Packages that ask for Node's `buffer` get ours; ours asks for the package by another name.
+    buffer: inRoot('src/buffer.js'),
+    'npm-buffer': inRoot('node_modules/buffer/index.js'),
+  },
 });

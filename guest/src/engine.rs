@@ -151,7 +151,7 @@ pub fn report(ctx: &Ctx<'_>, error: Error) {
     host::invocation::fail(&host::invocation::Failure {
         name: failure.name,
         message: failure.message,
-        stack: failure.stack,
+        stack: user_stack(&failure.stack),
     });
 }
 
@@ -191,7 +191,7 @@ pub fn failure(ctx: &Ctx<'_>, error: Error) -> Failure {
     Failure {
         name: if name.is_empty() { "Error".into() } else { name },
         message: string("message"),
-        stack: user_stack(&string("stack")),
+        stack: string("stack"),
         code: string("code"),
         file: string("fileName"),
         line: number("lineNumber"),

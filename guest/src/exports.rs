@@ -182,7 +182,7 @@ fn refusal(failure: Failure) -> deployment::Refusal {
         file,
         line,
         column,
-        stack: failure.stack,
+        stack: engine::user_stack(&failure.stack),
     }
 }
 

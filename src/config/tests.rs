@@ -1,3 +1,5 @@
+//! Configurations that can be served, and those that cannot.
+
 use super::*;
 
 fn raw(listen: &str, key: Option<&str>) -> RawConfig {

@@ -4,7 +4,7 @@
 //! is a web page in a browser of this machine: requests across sites, and names that someone
 //! else's DNS points at 127.0.0.1. So host and origin must both be this machine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -134,25 +134,16 @@ fn is_loopback_origin(origin: &str) -> bool {
 
 /// Whether `host` is `localhost`, in 127.0.0.0/8 or `[::1]`, with any port or none.
 fn is_loopback_host(host: &str) -> bool {
-    let (name, port) = match host.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) => {
-                let is_loopback = address == "::1";
-                return is_loopback
-                    && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
-            }
-            None => return false,
-        },
-        None => match host.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (host, None),
-        },
+    if let Some(rest) = host.strip_prefix("[::1]") {
+        return rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+    }
+    let (name, is_port_fine) = match host.split_once(':') {
+        Some((name, port)) => (name, is_port(port)),
+        None => (host, true),
     };
-    let is_v4 = || {
-        let address = name.parse::<std::net::Ipv4Addr>();
-        address.is_ok_and(|address| address.is_loopback())
-    };
-    port.is_none_or(is_port) && (name.eq_ignore_ascii_case("localhost") || is_v4())
+    let address = name.parse::<Ipv4Addr>();
+    let is_loopback = address.is_ok_and(|address| address.is_loopback());
+    is_port_fine && (is_loopback || name.eq_ignore_ascii_case("localhost"))
 }
 
 fn is_port(text: &str) -> bool {

@@ -17,12 +17,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use percent_encoding::percent_decode_str;
 
 use super::body::Unread;
 use super::problem::Problem;
-use super::{Http, Peer, Running, fields, panic_error};
+use super::{Http, Peer, fields, panic_error};
 use crate::dispatch::{Answer, AnswerBody, Call};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
@@ -37,11 +37,10 @@ const INVOCATION: HeaderName = HeaderName::from_static("x-ampoule-invocation");
 /// Dropping it ends the invocation.
 pub(super) async fn invoke(State(http): State<Arc<Http>>, request: Request) -> Response {
     let id = InvocationId::new(clock::now_ms());
-    let running = http.invocations.begin();
     let mut response = match Target::of(request.uri()) {
         Ok(target) => {
             let tenant = target.tenant.clone();
-            let answered = AssertUnwindSafe(answer(&http, id, target, request, running));
+            let answered = AssertUnwindSafe(answer(&http, id, target, request));
             let answered = answered.catch_unwind().await;
             answered
                 .unwrap_or_else(|panic| Err(panic_error(panic.as_ref())))
@@ -61,7 +60,6 @@ async fn answer(
     id: InvocationId,
     target: Target,
     request: Request,
-    running: Running,
 ) -> Result<Response, Error> {
     let (parts, body) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
@@ -78,7 +76,7 @@ async fn answer(
         body: Box::new(|bytes_max| body.read(bytes_max).boxed()),
     };
     let answer = http.app.dispatch.invoke(call).await?;
-    respond(http, id, answer, is_head, running)
+    respond(http, id, answer, is_head)
 }
 
 /// What a path of the data plane asks for.
@@ -188,7 +186,6 @@ fn respond(
     id: InvocationId,
     answer: Answer,
     is_head: bool,
-    running: Running,
 ) -> Result<Response, Error> {
     let status = status(answer.status)?;
     let mut headers = fields::of_answer(&answer.fields)?;
@@ -207,14 +204,12 @@ fn respond(
             http.tasks.spawn(async move {
                 let mut stream = pin!(stream);
                 while let Some(Ok(_)) = stream.next().await {}
-                drop(running);
             });
             (no_body(), length.filter(|_| !has_no_body))
         }
         AnswerBody::Streamed(stream) => {
-            let stream = stream.map(move |item| {
-                let _until_the_end = &running;
-                item.inspect_err(|error| tracing::debug!(%id, %error, "an answer broke off"))
+            let stream = stream.inspect_err(move |error| {
+                tracing::debug!(invocation = %id, %error, "an answer broke off");
             });
             (Body::from_stream(stream), length)
         }

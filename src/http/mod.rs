@@ -16,7 +16,6 @@ mod problem;
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -69,7 +68,6 @@ pub(crate) struct Http {
     tasks: TaskTracker,
     /// Cancelled when the server begins to stop: whoever only waits, stops waiting.
     closing: CancellationToken,
-    invocations: Arc<Invocations>,
 }
 
 impl Http {
@@ -87,7 +85,6 @@ impl Http {
             trust_proxy: settings.trust_proxy,
             tasks,
             closing,
-            invocations: Arc::default(),
         })
     }
 
@@ -101,32 +98,6 @@ impl Http {
     ) -> Result<T, Problem> {
         let done = self.tasks.spawn_blocking(work).await;
         done.map_err(|error| Problem::from(Error::internal(error)))
-    }
-}
-
-/// Requests of the data plane, for `/api/v1/status`.
-#[derive(Debug, Default)]
-struct Invocations {
-    running: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Invocations {
-    /// Counts one, until what is answered is dropped.
-    fn begin(self: &Arc<Self>) -> Running {
-        self.total.fetch_add(1, Ordering::Relaxed);
-        self.running.fetch_add(1, Ordering::Relaxed);
-        Running(Arc::clone(self))
-    }
-}
-
-/// One request of the data plane, until its answer has been sent.
-#[derive(Debug)]
-struct Running(Arc<Invocations>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,7 +1,6 @@
 //! For whoever operates the server: health, readiness, status, and the pages on error codes.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -88,14 +87,10 @@ pub(super) async fn readyz(State(http): State<Arc<Http>>) -> Result<&'static str
 
 /// `GET /api/v1/status`
 pub(super) async fn status(State(http): State<Arc<Http>>) -> Json<Value> {
-    let invocations = &http.invocations;
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "engine": http.app.engine_status(),
-        "invocations": {
-            "running": invocations.running.load(Ordering::Relaxed),
-            "total": invocations.total.load(Ordering::Relaxed),
-        },
+        "invocations": http.app.dispatch.counts(),
     }))
 }
 

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use crate::deploy::from_store;
 use crate::error::{Code, Error, Origin};
 use crate::id::{InvocationId, TenantId};
 use crate::store;
@@ -122,17 +123,7 @@ impl From<Error> for Problem {
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        let code = error.code();
-        let detail = match code.origin() {
-            Origin::Caller | Origin::Function => error.to_string(),
-            // What the store says about itself may name files.
-            Origin::Platform => "see the server's log".to_owned(),
-        };
-        Self::from(Error {
-            code,
-            detail,
-            source: Some(Box::new(error)),
-        })
+        Self::from(from_store(error))
     }
 }
 

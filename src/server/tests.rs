@@ -1,3 +1,5 @@
+//! Connections to a router of the test's own: how they begin, go wrong and end.
+
 use axum::Extension;
 use axum::extract::Request as AxumRequest;
 use axum::routing::{any, post};
@@ -180,20 +182,23 @@ async fn stopping_closes_idle_connections_and_finishes_the_others() {
     fixture.end().await;
 }
 
+/// A router whose first request never ends, and what resolves when that is dropped.
+fn endless() -> (Router, tokio::sync::oneshot::Receiver<()>) {
+    let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+    let held = Arc::new(std::sync::Mutex::new(Some(held)));
+    let handler = move || {
+        let held = held.lock().unwrap().take();
+        async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        }
+    };
+    (Router::new().route("/", any(handler)), dropped)
+}
+
 #[tokio::test]
 async fn cutting_off_drops_what_does_not_end() {
-    let (told, dropped) = tokio::sync::oneshot::channel::<()>();
-    let told = Arc::new(std::sync::Mutex::new(Some(told)));
-    let router = Router::new().route(
-        "/",
-        any(move || {
-            let held = told.lock().unwrap().take();
-            async move {
-                std::future::pending::<()>().await;
-                drop(held);
-            }
-        }),
-    );
+    let (router, dropped) = endless();
     let fixture = Fixture::start(router).await;
     let mut stream = fixture.connect().await;
     stream
@@ -209,18 +214,7 @@ async fn cutting_off_drops_what_does_not_end() {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_ends_its_request() {
-    let (told, dropped) = tokio::sync::oneshot::channel::<()>();
-    let told = Arc::new(std::sync::Mutex::new(Some(told)));
-    let router = Router::new().route(
-        "/",
-        any(move || {
-            let held = told.lock().unwrap().take();
-            async move {
-                std::future::pending::<()>().await;
-                drop(held);
-            }
-        }),
-    );
+    let (router, dropped) = endless();
     let fixture = Fixture::start(router).await;
     let mut stream = fixture.connect().await;
     stream

@@ -254,10 +254,7 @@ export class AbortSignal extends EventTarget {
     touch('AbortSignal.timeout()');
     const signal = new AbortSignal(KEY);
     const expire = () =>
-      abort(
-        signal,
-        new DOMException('The operation was aborted due to timeout', 'TimeoutError'),
-      );
+      abort(signal, new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
     setTimeout(expire, delay).unref();
     return signal;
   }
@@ -279,9 +276,7 @@ export class AbortSignal extends EventTarget {
     if (signal.#isAborted) return;
     signal.#isAborted = true;
     signal.#reason =
-      reason === undefined
-        ? new DOMException('This operation was aborted', 'AbortError')
-        : reason;
+      reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason;
     const algorithms = signal.#algorithms;
     signal.#algorithms = [];
     for (let i = 0; i < algorithms.length; i++) algorithms[i]();
@@ -306,12 +301,7 @@ export class AbortSignal extends EventTarget {
   }
 }
 
-const {
-  isSignal: isAbortSignal,
-  trigger: abort,
-  unwatch: offAbort,
-  watch: onAbort,
-} = AbortSignal;
+const { isSignal: isAbortSignal, trigger: abort, unwatch: offAbort, watch: onAbort } = AbortSignal;
 delete AbortSignal.isSignal;
 delete AbortSignal.trigger;
 delete AbortSignal.unwatch;
@@ -333,9 +323,7 @@ export class AbortController {
   }
 }
 
-for (const constructor of [
-  Event, CustomEvent, EventTarget, AbortSignal, AbortController,
-]) {
+for (const constructor of [Event, CustomEvent, EventTarget, AbortSignal, AbortController]) {
   ObjectDefineProperty(constructor.prototype, Symbol.toStringTag, {
     configurable: true,
     value: constructor.name,

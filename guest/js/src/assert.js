@@ -35,7 +35,11 @@ function matches(error, expected) {
   }
   const isClass = expected.prototype !== undefined && error instanceof expected;
   if (isClass) return true;
-  return Error.isPrototypeOf(expected) ? false : expected.call({}, error) === true;
+  return isErrorClass(expected) ? false : expected.call({}, error) === true;
+}
+
+function isErrorClass(value) {
+  return value === Error || value.prototype instanceof Error;
 }
 
 function checkThrown(thrown, expected, message) {

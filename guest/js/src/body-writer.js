@@ -64,7 +64,12 @@ export class BodyWriter {
       this.#chunks = [];
       this.#callbacks = [];
       this.queuedBytes = 0;
-      native.bodyWrite(this.#body, chunk, () => this.#written(callbacks), () => this.#broken());
+      native.bodyWrite(
+        this.#body,
+        chunk,
+        () => this.#written(callbacks),
+        () => this.#broken(),
+      );
       return;
     }
     this.#runCallbacks();

@@ -358,7 +358,12 @@ function reader(source) {
 /** A write to a body of the host, as a promise. */
 export function writeBody(id, chunk) {
   return new PromiseConstructor((resolve, reject) => {
-    native.bodyWrite(id, chunk, () => resolve(), (failure) => reject(nativeError(failure)));
+    native.bodyWrite(
+      id,
+      chunk,
+      () => resolve(),
+      (failure) => reject(nativeError(failure)),
+    );
   });
 }
 

@@ -21,7 +21,8 @@ import { performance } from './performance.js';
 import querystring from './querystring.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
-import * as url from './url.js';
+import * as url from './node-url.js';
+import { URL, URLSearchParams } from './url.js';
 import { types, util } from './util.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
@@ -101,23 +102,22 @@ define('assert', () => assert);
 define('assert/strict', () => strict);
 define('buffer', () => ({ ...buffer, constants: { MAX_LENGTH: buffer.kMaxLength }, atob, btoa }));
 define('crypto', () => {
-  const { crypto, Crypto: _, ...functions } = cryptoFunctions;
-  return { ...functions, webcrypto: crypto };
+  const { crypto, getRandomValues, randomBytes, randomInt, randomUUID, timingSafeEqual } =
+    cryptoFunctions;
+  return {
+    getRandomValues,
+    randomBytes,
+    randomInt,
+    randomUUID,
+    timingSafeEqual,
+    webcrypto: crypto,
+  };
 });
 define('console', () => console);
 define('events', () => events);
 define('perf_hooks', () => ({ performance }));
 define('stream/web', () => ({ ...streams }));
-define('url', () => ({
-  URL: url.URL,
-  URLSearchParams: url.URLSearchParams,
-  fileURLToPath: url.fileURLToPath,
-  format: url.format,
-  parse: url.parse,
-  pathToFileURL: url.pathToFileURL,
-  resolve: url.resolve,
-  urlToHttpOptions: url.urlToHttpOptions,
-}));
+define('url', () => ({ ...url, URL, URLSearchParams }));
 define('path', () => path);
 define('path/posix', () => path);
 define('process', () => process);

@@ -4,7 +4,15 @@ import { ObjectPrototypeToString } from './primordials.js';
 import { DOMException } from './dom-exception.js';
 
 const ERRORS = { __proto__: null };
-for (const type of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]) {
+for (const type of [
+  Error,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+]) {
   ERRORS[type.name] = type;
 }
 
@@ -57,8 +65,17 @@ function view(value, seen) {
 const tagOf = (value) => ObjectPrototypeToString(value).slice(8, -1);
 const TYPES = { __proto__: null };
 for (const type of [
-  Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array,
-  Float32Array, Float64Array, BigInt64Array, BigUint64Array,
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
 ]) {
   TYPES[type.name] = type;
 }

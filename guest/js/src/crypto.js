@@ -40,7 +40,10 @@ export function randomUUID() {
 export function getRandomValues(array) {
   const tag = ArrayBuffer.isView(array) ? TypedArrayTag(array) : undefined;
   if (tag === undefined || tag === 'Float32Array' || tag === 'Float64Array') {
-    throw new DOMException('The data argument must be an integer-type TypedArray', 'TypeMismatchError');
+    throw new DOMException(
+      'The data argument must be an integer-type TypedArray',
+      'TypeMismatchError',
+    );
   }
   const length = TypedArrayByteLength(array);
   if (length > RANDOM_BYTES_MAX) {
@@ -91,7 +94,11 @@ export function randomBytes(size, callback) {
 export function randomInt(min, max, callback) {
   if (max === undefined || typeof max === 'function') return randomInt(0, min, max);
   const range = max - min;
-  if (!Number.isSafeInteger(min) || !Number.isSafeInteger(max) || !(range > 0 && range <= 2 ** 48)) {
+  if (
+    !Number.isSafeInteger(min) ||
+    !Number.isSafeInteger(max) ||
+    !(range > 0 && range <= 2 ** 48)
+  ) {
     throw rangeError('ERR_OUT_OF_RANGE', 'The range of random integers is not valid.');
   }
   touch('crypto.randomInt()');

@@ -96,15 +96,28 @@ const label = (encoding, names) => {
 label('utf-8', ['utf-8', 'utf8', 'unicode-1-1-utf-8', 'unicode11utf8', 'x-unicode20utf8']);
 label('utf-16le', ['utf-16le', 'utf-16', 'ucs-2', 'unicode', 'iso-10646-ucs-2', 'csunicode']);
 label('windows-1252', [
-  'windows-1252', 'latin1', 'iso-8859-1', 'iso8859-1', 'iso88591', 'iso_8859-1', 'l1', 'ascii',
-  'us-ascii', 'cp1252', 'x-cp1252', 'cp819', 'ibm819', 'ansi_x3.4-1968', 'csisolatin1',
+  'windows-1252',
+  'latin1',
+  'iso-8859-1',
+  'iso8859-1',
+  'iso88591',
+  'iso_8859-1',
+  'l1',
+  'ascii',
+  'us-ascii',
+  'cp1252',
+  'x-cp1252',
+  'cp819',
+  'ibm819',
+  'ansi_x3.4-1968',
+  'csisolatin1',
 ]);
 
 // What bytes 0x80 to 0x9f are in windows-1252, which is what the web means by Latin-1.
 const WINDOWS_1252 = [
   0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039,
-  0x0152, 0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
-  0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178,
+  0x0152, 0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc,
+  0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178,
 ];
 
 /** Codes as a string; a piece at a time, because arguments go on the stack. */

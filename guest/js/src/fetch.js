@@ -1,10 +1,6 @@
 // `fetch`: requests to the outside, within the tenant's network grant.
 
-import {
-  PromiseConstructor,
-  PromisePrototypeThen,
-  SafeTypeError,
-} from './primordials.js';
+import { PromiseConstructor, PromisePrototypeThen, SafeTypeError } from './primordials.js';
 import { offAbort, onAbort } from './abort.js';
 import { pump, takeBody, writeBody } from './body.js';
 import { nativeError } from './errors.js';

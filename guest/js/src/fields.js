@@ -10,8 +10,8 @@ import {
   ArrayIsArray,
   ObjectCreate,
   ObjectKeys,
+  RegExpPrototypeExec,
   SafeString,
-  StringPrototypeCharCodeAt,
   StringPrototypeIndexOf,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
@@ -21,29 +21,18 @@ import {
 } from './primordials.js';
 import { typeError } from './errors.js';
 
-// 1 for each character of a token (RFC 9110, section 5.6.2), by its code.
-const TOKEN = new Uint8Array(128);
-for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") TOKEN[c.charCodeAt(0)] = 1;
-for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') TOKEN[c.charCodeAt(0)] = 1;
+// What neither a token (RFC 9110, section 5.6.2) nor a field's value may hold.
+const NOT_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
+const NOT_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** Whether a string is a token: a method or the name of a header field. */
 export function isToken(text) {
-  if (typeof text !== 'string' || text === '') return false;
-  for (let i = 0; i < text.length; i++) {
-    const code = StringPrototypeCharCodeAt(text, i);
-    if (code > 127 || TOKEN[code] === 0) return false;
-  }
-  return true;
+  return typeof text === 'string' && text !== '' && RegExpPrototypeExec(NOT_TOKEN, text) === null;
 }
 
 /** Whether a string may be the value of a field: no CR, LF or NUL, nothing beyond Latin-1. */
 export function isFieldValue(text) {
-  for (let i = 0; i < text.length; i++) {
-    const code = StringPrototypeCharCodeAt(text, i);
-    if (code === 9 || (code >= 32 && code <= 255 && code !== 127)) continue;
-    return false;
-  }
-  return true;
+  return RegExpPrototypeExec(NOT_VALUE, text) === null;
 }
 
 /** The lower-case name of a field, checked. */
@@ -128,9 +117,24 @@ export function findField(text, name) {
 // Of these, a second line is dropped, as in Node: joining them would make no sense.
 const SINGLE = ObjectCreate(null);
 for (const name of [
-  'age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host',
-  'if-modified-since', 'if-unmodified-since', 'last-modified', 'location', 'max-forwards',
-  'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent',
+  'age',
+  'authorization',
+  'content-length',
+  'content-type',
+  'etag',
+  'expires',
+  'from',
+  'host',
+  'if-modified-since',
+  'if-unmodified-since',
+  'last-modified',
+  'location',
+  'max-forwards',
+  'proxy-authorization',
+  'referer',
+  'retry-after',
+  'server',
+  'user-agent',
 ]) {
   SINGLE[name] = true;
 }

@@ -8,13 +8,7 @@ import {
   PromisePrototypeThen,
   PromiseResolve,
 } from './primordials.js';
-import {
-  AbortController,
-  AbortSignal,
-  CustomEvent,
-  Event,
-  EventTarget,
-} from './abort.js';
+import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from './abort.js';
 import { Blob, File } from './blob.js';
 import { Buffer } from './buffer.js';
 import { structuredClone } from './clone.js';

@@ -2,18 +2,60 @@
 
 import { PromisePrototypeThen } from './primordials.js';
 import { BodyInvalid } from './content.js';
-import { fail, handlerDone, refuseBody, whenSettled } from './lifecycle.js';
-import { loadEntry, loadedHandler } from './load.js';
-import { readBody, request, setRequest } from './request.js';
+import { fail, refuseBody, whenSettled } from './lifecycle.js';
+import { loadEntry } from './load.js';
+import { native } from './native.js';
+import { readBody, request } from './request.js';
 import { response } from './response.js';
+import { state } from './state.js';
 import { callWebHandler } from './web-handler.js';
 
+const { done } = native;
+const promiseThen = Promise.prototype.then;
+
+// Made one after the other, so that they lie side by side in memory (state.js says why).
+
+const settled = function () {
+  state.handlerReturned = true;
+  if (state.answerEnded && state.waits === 0 && !state.over) {
+    state.over = true;
+    done();
+  }
+};
+
+const failed = function (error) {
+  fail(error);
+};
+
 /** The hook `invoke`: never throws. */
-export function invoke(method, target, fields, peer, bodyLength, isSecure) {
+export const invoke = function (method, target, fields, peer, bodyLength, isSecure) {
+  state.method = method;
+  state.target = target;
+  state.fields = fields;
+  state.peer = peer;
+  state.bodyLength = bodyLength;
+  state.isSecure = isSecure;
+  const { expressHandler } = state;
+  if (expressHandler === null) {
+    begin();
+    return;
+  }
   try {
-    setRequest(method, target, fields, peer, bodyLength, isSecure);
-    if (loadedHandler() !== null) {
-      run();
+    if (bodyLength > 0) readBody();
+    const result = expressHandler(request, response);
+    if (result === undefined || result === response) settled();
+    else if (result !== null && result.then === promiseThen) result.then(settled, failed);
+    else whenSettled(result, settled, failed);
+  } catch (error) {
+    failOrRefuse(error);
+  }
+};
+
+/** For handlers in the web's style, and deployments that are evaluated per request. */
+function begin() {
+  try {
+    if (state.webHandler !== null) {
+      callWebHandler(state.webHandler);
       return;
     }
     const loading = loadEntry();
@@ -25,23 +67,17 @@ export function invoke(method, target, fields, peer, bodyLength, isSecure) {
 }
 
 function run() {
-  const { kind, call, target } = loadedHandler();
-  if (kind === 'web') {
-    callWebHandler(call, target);
+  const { expressHandler, webHandler } = state;
+  if (webHandler !== null) {
+    callWebHandler(webHandler);
     return;
   }
   try {
-    callExpressHandler(call);
+    if (state.bodyLength > 0) readBody();
+    whenSettled(expressHandler(request, response), settled, failed);
   } catch (error) {
     failOrRefuse(error);
   }
-}
-
-function callExpressHandler(handler) {
-  readBody();
-  const result = handler(request, response);
-  if (result === response) handlerDone();
-  else whenSettled(result, handlerDone, fail);
 }
 
 function failOrRefuse(error) {

@@ -1,8 +1,7 @@
-// Where one invocation stands: has it been answered, has the handler finished, is it over?
+// The course of one invocation: has it been answered, has the handler finished, is it over?
 //
-// A sandbox serves one invocation, so this is plain module state; the snapshot holds it as it
-// is at the beginning. The answer goes out as soon as it is complete; the invocation is over
-// when, besides that, the handler's promise has settled (decision R8).
+// The answer goes out as soon as it is complete; the invocation is over when, besides that, the
+// handler's promise has settled (decision R8).
 
 import {
   PromiseConstructor,
@@ -13,45 +12,31 @@ import {
 } from './primordials.js';
 import { codedError, describe } from './errors.js';
 import { native } from './native.js';
+import { state } from './state.js';
 
-let answerBegun = false;
-let answerEnded = false;
-let handlerReturned = false;
-let waits = 0;
-let over = false;
-let abortAnswer = null;
-
-/** Whether an answer has begun; a second one is an error. */
-export function isAnswerBegun() {
-  return answerBegun;
-}
-
-/** Whether the answer is complete as far as this side is concerned. */
-export function isAnswerEnded() {
-  return answerEnded;
-}
+const { done, fail: reportFailure, respond } = native;
 
 /** Answers whole, in one call to the host. */
 export function answer(status, fields, body) {
-  if (answerBegun) throw headersSent('send');
-  answerBegun = true;
-  native.respond(status, fields, body);
-  answerEnded = true;
-  if (handlerReturned) endIfDone();
+  if (state.answerBegun) throw headersSent('send');
+  state.answerBegun = true;
+  respond(status, fields, body);
+  state.answerEnded = true;
+  if (state.handlerReturned) endIfDone();
 }
 
 /** Begins a streamed answer; the body to write to. `abort` is called if the handler fails. */
 export function beginAnswer(status, fields, abort) {
-  if (answerBegun) throw headersSent('send');
-  answerBegun = true;
-  abortAnswer = abort;
+  if (state.answerBegun) throw headersSent('send');
+  state.answerBegun = true;
+  state.abortAnswer = abort;
   return native.beginResponse(status, fields);
 }
 
 /** A streamed answer is complete. */
 export function endAnswer() {
-  answerEnded = true;
-  abortAnswer = null;
+  state.answerEnded = true;
+  state.abortAnswer = null;
   endIfDone();
 }
 
@@ -66,32 +51,33 @@ export function headersSent(what) {
 
 /** The handler has returned, and its promise, if there is one, is fulfilled. */
 export function handlerDone() {
-  handlerReturned = true;
+  state.handlerReturned = true;
   endIfDone();
 }
 
 /** Holds the end of the invocation back until `release` is called as often. */
 export function hold() {
-  waits++;
+  state.waits++;
 }
 
 /** See `hold`. */
 export function release() {
-  waits--;
+  state.waits--;
   endIfDone();
 }
 
-function endIfDone() {
-  if (answerEnded && handlerReturned && waits === 0 && !over) {
-    over = true;
-    native.done();
+/** Tells the host when the invocation is over. */
+export function endIfDone() {
+  if (state.answerEnded && state.handlerReturned && state.waits === 0 && !state.over) {
+    state.over = true;
+    done();
   }
 }
 
 /** Nothing caught this: reports it and ends the invocation. */
 export function fail(thrown) {
-  if (over) return;
-  over = true;
+  if (state.over) return;
+  state.over = true;
   const told = describe(thrown);
   report(told.name, told.message, told.stack);
 }
@@ -127,32 +113,32 @@ export function guarded(work, ...args) {
 }
 
 function report(name, message, stack) {
-  if (abortAnswer !== null) {
-    const abort = abortAnswer;
-    abortAnswer = null;
+  if (state.abortAnswer !== null) {
+    const abort = state.abortAnswer;
+    state.abortAnswer = null;
     abort();
   }
-  native.fail(name, message, stack);
-  native.done();
+  reportFailure(name, message, stack);
+  done();
 }
 
 /** The request's body cannot be read as what it says it is; the client's fault. */
 export function refuseBody(message) {
-  over = true;
+  state.over = true;
   report('BodyInvalid', message, '');
 }
 
-/** Nothing runs and nothing is awaited, yet the invocation is not over. */
+/** Nothing runs and nothing is awaited, yet the invocation is not state.over. */
 export function idle() {
-  if (over) return;
-  over = true;
-  if (answerEnded) {
-    native.done();
-  } else if (answerBegun) {
+  if (state.over) return;
+  state.over = true;
+  if (state.answerEnded) {
+    done();
+  } else if (state.answerBegun) {
     report('Error', 'The function stopped before its response was complete', '');
-  } else if (handlerReturned) {
-    native.respond(204, '', undefined);
-    native.done();
+  } else if (state.handlerReturned) {
+    respond(204, '', undefined);
+    done();
   } else {
     report('Error', 'The function ended without a response: its promise never settled', '');
   }

@@ -1,23 +1,14 @@
 // Loading a deployment: its entry module, and the handler that it exports.
 
-import {
-  PromisePrototypeThen,
-  StringPrototypeStartsWith,
-} from './primordials.js';
+import { PromisePrototypeThen, StringPrototypeStartsWith } from './primordials.js';
 import { codedError } from './errors.js';
 import { loadedFiles, precompile, requireForImport, requireMain } from './modules.js';
 import { native, setLoading } from './native.js';
 import { setEnvironment } from './process.js';
 import { setRoute } from './request.js';
+import { state } from './state.js';
 
-/** What the entry module exports: `kind` is 'express' or 'web'. */
-let handler = null;
 let entry = '';
-
-/** The handler, or null while the entry module is not loaded. */
-export function loadedHandler() {
-  return handler;
-}
 
 /** The hook `load`. A promise if the entry is an ES module. */
 export function load(entryPath, env, route, deferred, files) {
@@ -44,24 +35,30 @@ export function loadEntry() {
   const format = found[1];
   if (format === 'module') {
     return PromisePrototypeThen(native.importModule(path), (namespace) => {
-      handler = pick(namespace, true);
+      setHandler(namespace, true);
     });
   }
-  handler = pick(requireMain(path, format), false);
+  setHandler(requireMain(path, format), false);
   return undefined;
 }
 
-function pick(exported, isNamespace) {
+function setHandler(exported, isNamespace) {
   const whole = isNamespace ? exported.default : exported;
-  if (typeof whole === 'function') return { kind: 'express', call: whole, target: undefined };
-  if (hasFetch(whole)) return { kind: 'web', call: whole.fetch, target: whole };
-  const inner = whole?.default;
-  if (typeof inner === 'function') return { kind: 'express', call: inner, target: undefined };
-  if (hasFetch(inner)) return { kind: 'web', call: inner.fetch, target: inner };
+  const candidates = [whole, whole?.default];
+  for (let i = 0; i < 2; i++) {
+    const candidate = candidates[i];
+    if (typeof candidate === 'function') {
+      state.expressHandler = candidate;
+      return;
+    }
+    if (hasFetch(candidate)) {
+      state.webHandler = { call: candidate.fetch, target: candidate };
+      return;
+    }
+  }
   throw codedError(
     'HANDLER_MISSING',
-    'Module must export a function. ' +
-      'Expected: module.exports = function(req, res) {...}',
+    'Module must export a function. ' + 'Expected: module.exports = function(req, res) {...}',
   );
 }
 

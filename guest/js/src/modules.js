@@ -18,7 +18,7 @@ import {
 import { builtin, builtinNames, define, isBuiltin } from './builtins.js';
 import { codedError, typeError } from './errors.js';
 import { native } from './native.js';
-import { fileURLToPath } from './url.js';
+import { fileURLToPath } from './node-url.js';
 
 /** Loaded modules by path: what `require.cache` is. */
 const cache = ObjectCreate(null);
@@ -63,7 +63,7 @@ function checkSpecifier(specifier) {
     throw typeError('ERR_INVALID_ARG_TYPE', 'The "id" argument must be of type string.');
   }
   if (specifier === '') {
-    throw typeError('ERR_INVALID_ARG_VALUE', 'The argument \'id\' must be a non-empty string.');
+    throw typeError('ERR_INVALID_ARG_VALUE', "The argument 'id' must be a non-empty string.");
   }
 }
 

@@ -53,21 +53,28 @@ function refused(name) {
   };
 }
 
+/** A stream whose lines are entries of the log. */
 function output(level) {
   let partial = '';
+  const flush = () => {
+    if (partial !== '') native.log(level, partial);
+    partial = '';
+  };
   return {
     isTTY: false,
     fd: level === 4 ? 2 : 1,
     writable: true,
     columns: 80,
     write(chunk, encoding, callback) {
-      // A line is an entry of the log; what has no end of line yet waits for it.
+      // What has no end of line yet waits for it, but no longer than the running code.
+      const isWaiting = partial !== '';
       partial += SafeString(chunk);
       const end = partial.lastIndexOf('\n');
       if (end >= 0) {
         native.log(level, partial.slice(0, end));
         partial = partial.slice(end + 1);
       }
+      if (partial !== '' && !isWaiting) nextTick(flush);
       const done = typeof encoding === 'function' ? encoding : callback;
       if (typeof done === 'function') nextTick(done);
       return true;
@@ -175,8 +182,21 @@ const names = ['on', 'once', 'off', 'addListener', 'removeListener', 'removeAllL
 ArrayPrototypePush(names, 'prependListener', 'prependOnceListener');
 for (const name of names) process[name] = self;
 for (const name of [
-  'exit', 'abort', 'kill', 'chdir', 'setuid', 'setgid', 'seteuid', 'setegid', 'setgroups',
-  'initgroups', 'dlopen', 'send', 'disconnect', 'reallyExit', 'binding',
+  'exit',
+  'abort',
+  'kill',
+  'chdir',
+  'setuid',
+  'setgid',
+  'seteuid',
+  'setegid',
+  'setgroups',
+  'initgroups',
+  'dlopen',
+  'send',
+  'disconnect',
+  'reallyExit',
+  'binding',
 ]) {
   process[name] = refused(name);
 }

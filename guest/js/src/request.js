@@ -27,44 +27,18 @@ import { fieldTable, findField, readFields } from './fields.js';
 import { mimeType } from './mime.js';
 import { native } from './native.js';
 import { parse as parseQuery } from './querystring.js';
+import { state } from './state.js';
 
-let method = '';
-let target = '/';
-let fields = '';
-let peer = '';
-let bodyLength = 0;
-let isSecure = false;
 let route = null;
-
-/** What the host tells about the request. */
-export function setRequest(theMethod, theTarget, theFields, thePeer, length, secure) {
-  method = theMethod;
-  target = theTarget;
-  fields = theFields;
-  peer = thePeer;
-  bodyLength = length;
-  isSecure = secure;
-}
-
-/** The same, for the web-style handler. */
-export function requestParts() {
-  return { method, target, fields, bodyLength, isSecure };
-}
-
-/** The value of one field of the request, or ''. */
-export function requestField(name) {
-  return findField(fields, name);
-}
 
 /** Fills `req.params` from a pattern such as `/users/:userId`; null for none. */
 export function setRoute(pattern) {
   route = pattern === null ? null : pathToRegexp(pattern);
 }
 
-/** Reads `req.body`, if there is one, before the handler runs. Throws `BodyInvalid`. */
+/** Reads `req.body` before the handler runs. Throws `BodyInvalid`. */
 export function readBody() {
-  if (bodyLength === 0) return;
-  body = readContent(findField(fields, 'content-type'));
+  body = readContent(findField(state.fields, 'content-type'));
   isBodySet = true;
 }
 
@@ -72,8 +46,8 @@ let body;
 let isBodySet = false;
 
 function queryStart() {
-  const at = StringPrototypeIndexOf(target, '?');
-  return at < 0 ? target.length : at;
+  const at = StringPrototypeIndexOf(state.target, '?');
+  return at < 0 ? state.target.length : at;
 }
 
 function decodeParam(text) {
@@ -168,7 +142,7 @@ class IncomingMessage {
 
   is(types, ...more) {
     const given = this.headers['content-type'];
-    const isEmpty = bodyLength === 0 && this.headers['content-length'] === undefined;
+    const isEmpty = state.bodyLength === 0 && this.headers['content-length'] === undefined;
     if (given === undefined) return isEmpty ? null : false;
     const actual = mediaType(given);
     const wanted = ArrayIsArray(types) ? types : [types, ...more];
@@ -184,17 +158,17 @@ class IncomingMessage {
 }
 
 const properties = {
-  method: () => method,
-  url: () => target,
-  originalUrl: () => target,
+  method: () => state.method,
+  url: () => state.target,
+  originalUrl: () => state.target,
   baseUrl: () => '',
-  path: () => StringPrototypeSlice(target, 0, queryStart()),
-  query: () => parseQuery(StringPrototypeSlice(target, queryStart() + 1)),
-  params: () => routeParams(StringPrototypeSlice(target, 0, queryStart())),
-  headers: () => fieldTable(fields),
+  path: () => StringPrototypeSlice(state.target, 0, queryStart()),
+  query: () => parseQuery(StringPrototypeSlice(state.target, queryStart() + 1)),
+  params: () => routeParams(StringPrototypeSlice(state.target, 0, queryStart())),
+  headers: () => fieldTable(state.fields),
   rawHeaders() {
     const list = [];
-    readFields(fields, (name, value) => {
+    readFields(state.fields, (name, value) => {
       append(list, name);
       append(list, value);
     });
@@ -204,18 +178,19 @@ const properties = {
   body: () => (isBodySet ? body : {}),
   rawBody: () => asBuffer(native.bodyBytes()),
   cookies() {
-    const text = findField(fields, 'cookie');
+    const text = findField(state.fields, 'cookie');
     return text === '' ? ObjectCreate(null) : parseCookie(text);
   },
   signedCookies: () => ObjectCreate(null),
-  ip: () => peer,
+  ip: () => state.peer,
   ips: () => [],
-  protocol: () => (isSecure ? 'https' : 'http'),
-  secure: () => isSecure,
-  host: () => findField(fields, 'host') || undefined,
-  hostname: () => withoutPort(findField(fields, 'host')) || undefined,
+  protocol: () => (state.isSecure ? 'https' : 'http'),
+  secure: () => state.isSecure,
+  host: () => findField(state.fields, 'host') || undefined,
+  hostname: () => withoutPort(findField(state.fields, 'host')) || undefined,
   subdomains: () => [],
-  xhr: () => StringPrototypeToLowerCase(findField(fields, 'x-requested-with')) === 'xmlhttprequest',
+  xhr: () =>
+    StringPrototypeToLowerCase(findField(state.fields, 'x-requested-with')) === 'xmlhttprequest',
   fresh: () => false,
   stale: () => true,
   complete: () => true,

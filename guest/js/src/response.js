@@ -30,26 +30,27 @@ import {
   answer,
   beginAnswer,
   endAnswer,
+  endIfDone,
   guarded,
   headersSent,
   hold,
   release,
 } from './lifecycle.js';
 import { HTML_TYPE, JSON_TYPE, TEXT_TYPE, contentType, withCharset } from './mime.js';
+import { native } from './native.js';
 import { request } from './request.js';
+import { state } from './state.js';
 
 // The header section of the commonest answers, ready made.
 const JSON_FIELDS = `content-type: ${JSON_TYPE}\r\n`;
 const HTML_FIELDS = `content-type: ${HTML_TYPE}\r\n`;
 const TEXT_FIELDS = `content-type: ${TEXT_TYPE}\r\n`;
 
-let fields = ObjectCreate(null);
-let hasFields = false;
-let statusCode = 200;
-let sent = false;
-let ended = false;
+/** Lower-case names to a value or a list of values. */
+const fields = ObjectCreate(null);
 let writer = null;
 
+const { respond } = native;
 const SETTLED = PromiseResolve(undefined);
 
 function checkStatus(code) {
@@ -60,18 +61,18 @@ function checkStatus(code) {
 }
 
 function setField(name, value) {
-  if (sent) throw headersSent('set');
+  if (state.answerBegun) throw headersSent('set');
   const key = fieldName(name);
   fields[key] = fieldValue(key, value);
-  hasFields = true;
+  state.hasFields = true;
 }
 
 function appendField(name, value) {
-  if (sent) throw headersSent('append');
+  if (state.answerBegun) throw headersSent('append');
   const key = fieldName(name);
   const more = fieldValue(key, value);
   const earlier = fields[key];
-  hasFields = true;
+  state.hasFields = true;
   if (earlier === undefined) {
     fields[key] = more;
     return;
@@ -82,23 +83,13 @@ function appendField(name, value) {
   fields[key] = key === 'set-cookie' ? all : ArrayPrototypeJoin(all, ', ');
 }
 
-/** Sends the whole answer. `type` fills in for a content type that was not set. */
-function sendWhole(response, body, type, typeFields) {
-  if (sent) throw headersSent('set');
-  let text = typeFields;
-  if (hasFields) {
-    if (type !== '' && fields['content-type'] === undefined) fields['content-type'] = type;
-    text = writeFields(fields);
-  }
-  const status = statusCode === 200 ? 200 : checkStatus(statusCode);
-  if (status === 204 || status === 304) {
-    text = bodilessFields();
-    body = undefined;
-  }
-  sent = true;
-  ended = true;
-  answer(status, text, body);
-  if (response._eventsCount > 0) announce(response, true);
+/** The header section, and the body unless the status forbids one. */
+function prepare(body, type, typeFields) {
+  const status = checkStatus(state.statusCode);
+  if (status === 204 || status === 304) return { status, text: bodilessFields(), body: undefined };
+  if (!state.hasFields) return { status, text: typeFields, body };
+  if (type !== '' && fields['content-type'] === undefined) fields['content-type'] = type;
+  return { status, text: writeFields(fields), body };
 }
 
 function bodilessFields() {
@@ -108,7 +99,7 @@ function bodilessFields() {
 }
 
 // Node emits these after the call that caused them has returned.
-function announce(response, isFinished) {
+function announce(isFinished) {
   hold();
   PromisePrototypeThen(SETTLED, () => {
     guarded(() => {
@@ -119,19 +110,20 @@ function announce(response, isFinished) {
   });
 }
 
-function begin(response) {
-  const status = checkStatus(statusCode);
+function begin() {
+  const status = checkStatus(state.statusCode);
   const isBodiless = status === 204 || status === 304;
   const text = isBodiless ? bodilessFields() : writeFields(fields);
-  sent = true;
-  writer = new BodyWriter(beginAnswer(status, text, () => writer.abort()), {
-    onDrain: () => guarded(() => response.emit('drain')),
-    onClose(isFinished) {
-      ended = true;
-      endAnswer();
-      if (response._eventsCount > 0) announce(response, isFinished);
+  writer = new BodyWriter(
+    beginAnswer(status, text, () => writer.abort()),
+    {
+      onDrain: () => guarded(() => response.emit('drain')),
+      onClose(isFinished) {
+        endAnswer();
+        if (response._eventsCount > 0) announce(isFinished);
+      },
     },
-  });
+  );
 }
 
 /** A chunk as a string or bytes; other text encodings than UTF-8 become bytes. */
@@ -152,22 +144,40 @@ function whenDone(callback) {
   if (typeof callback === 'function') PromisePrototypeThen(SETTLED, () => guarded(callback));
 }
 
+/**
+ * Sends the whole answer; `type` and `typeFields` (the same as a header section) fill in for a
+ * content type that was not set.
+ */
+const sendWhole = function (body, type, typeFields) {
+  if (state.answerBegun) throw headersSent('set');
+  if (state.hasFields || state.statusCode !== 200) {
+    const whole = prepare(body, type, typeFields);
+    answer(whole.status, whole.text, whole.body);
+  } else {
+    state.answerBegun = true;
+    respond(200, typeFields, body);
+    state.answerEnded = true;
+    if (state.handlerReturned) endIfDone();
+  }
+  if (response._eventsCount > 0) announce(true);
+};
+
 /** `res`. */
 class ServerResponse extends EventEmitter {
   get statusCode() {
-    return statusCode;
+    return state.statusCode;
   }
 
   set statusCode(code) {
-    statusCode = code;
+    state.statusCode = code;
   }
 
   get headersSent() {
-    return sent;
+    return state.answerBegun;
   }
 
   get writableEnded() {
-    return ended || (writer !== null && writer.isEnding);
+    return state.answerEnded || (writer !== null && writer.isEnding);
   }
 
   get finished() {
@@ -175,7 +185,7 @@ class ServerResponse extends EventEmitter {
   }
 
   get writableFinished() {
-    return ended;
+    return state.answerEnded;
   }
 
   get writableLength() {
@@ -187,7 +197,7 @@ class ServerResponse extends EventEmitter {
   }
 
   get destroyed() {
-    return ended;
+    return state.answerEnded;
   }
 
   get writable() {
@@ -199,7 +209,7 @@ class ServerResponse extends EventEmitter {
   }
 
   status(code) {
-    statusCode = checkStatus(code);
+    state.statusCode = checkStatus(code);
     return this;
   }
 
@@ -259,7 +269,7 @@ class ServerResponse extends EventEmitter {
   }
 
   removeHeader(name) {
-    if (sent) throw headersSent('remove');
+    if (state.answerBegun) throw headersSent('remove');
     delete fields[fieldName(name)];
   }
 
@@ -302,8 +312,8 @@ class ServerResponse extends EventEmitter {
       given.expires = new Date(Date.now() + given.maxAge);
       given.maxAge = Math.floor(given.maxAge / 1000);
     }
-    const { encode, signed: _signed, ...attributes } = given;
-    appendField('set-cookie', stringifySetCookie(name, text, { ...attributes, encode }));
+    delete given.signed;
+    appendField('set-cookie', stringifySetCookie(name, text, given));
     return this;
   }
 
@@ -314,7 +324,7 @@ class ServerResponse extends EventEmitter {
   }
 
   writeHead(status, messageOrHeaders, headers) {
-    if (sent) throw headersSent('write');
+    if (state.answerBegun) throw headersSent('write');
     this.status(status);
     const given = typeof messageOrHeaders === 'object' ? messageOrHeaders : headers;
     if (ArrayIsArray(given)) {
@@ -327,14 +337,14 @@ class ServerResponse extends EventEmitter {
   }
 
   flushHeaders() {
-    if (!sent) begin(this);
+    if (!state.answerBegun) begin();
   }
 
   // Bodies
 
   json(value) {
     const text = JSONStringify(value);
-    sendWhole(this, text, JSON_TYPE, JSON_FIELDS);
+    sendWhole(text, JSON_TYPE, JSON_FIELDS);
     return this;
   }
 
@@ -343,16 +353,16 @@ class ServerResponse extends EventEmitter {
       case 'string':
         return this.#sendText(body, HTML_TYPE, HTML_FIELDS);
       case 'undefined':
-        if (statusCode === 200) statusCode = 204;
+        if (state.statusCode === 200) state.statusCode = 204;
         delete fields['content-type'];
-        sendWhole(this, undefined, '', '');
+        sendWhole(undefined, '', '');
         return this;
       case 'object': {
         if (body === null) return this.#sendText('', TEXT_TYPE, TEXT_FIELDS);
         const bytes = viewBytes(body);
         if (bytes === undefined) return this.json(body);
         const type = 'application/octet-stream';
-        sendWhole(this, bytes, type, 'content-type: ' + type + '\r\n');
+        sendWhole(bytes, type, 'content-type: ' + type + '\r\n');
         return this;
       }
       default:
@@ -362,8 +372,9 @@ class ServerResponse extends EventEmitter {
 
   #sendText(text, type, typeFields) {
     const given = fields['content-type'];
-    if (typeof given === 'string' && !sent) fields['content-type'] = withCharset(given);
-    sendWhole(this, text, type, typeFields);
+    if (typeof given === 'string' && !state.answerBegun)
+      fields['content-type'] = withCharset(given);
+    sendWhole(text, type, typeFields);
     return this;
   }
 
@@ -376,14 +387,14 @@ class ServerResponse extends EventEmitter {
     fields['content-type'] = HTML_TYPE;
     const link = '<a href="' + target + '">' + target + '</a>';
     const body = '<p>' + phrase + '. Redirecting to ' + link + '</p>';
-    sendWhole(this, body, HTML_TYPE, HTML_FIELDS);
+    sendWhole(body, HTML_TYPE, HTML_FIELDS);
   }
 
   write(chunk, encoding, callback) {
     const isShort = typeof encoding === 'function';
     const part = chunkOf(chunk, isShort ? undefined : encoding);
     if (this.writableEnded) throw codedError('ERR_STREAM_WRITE_AFTER_END', 'write after end');
-    if (!sent) begin(this);
+    if (!state.answerBegun) begin();
     return writer.write(part, isShort ? encoding : callback);
   }
 
@@ -396,8 +407,8 @@ class ServerResponse extends EventEmitter {
       if (hasChunk) throw codedError('ERR_STREAM_WRITE_AFTER_END', 'write after end');
       return this;
     }
-    if (!sent) {
-      sendWhole(this, part, '', '');
+    if (!state.answerBegun) {
+      sendWhole(part, '', '');
     } else {
       if (hasChunk) writer.write(part);
       writer.end();
@@ -407,7 +418,7 @@ class ServerResponse extends EventEmitter {
   }
 
   destroy() {
-    if (writer !== null && !ended) writer.abort();
+    if (writer !== null && !state.answerEnded) writer.abort();
     return this;
   }
 

@@ -7,7 +7,8 @@ const { getStringWidth, inspect } = inspection;
 const CELL = { compact: 3, depth: 1, breakLength: Infinity };
 
 function rowsOf(data) {
-  if (data instanceof Map) return [...data].map(([key, value], i) => [`${i}`, { Key: key, Values: value }]);
+  if (data instanceof Map)
+    return [...data].map(([key, value], i) => [`${i}`, { Key: key, Values: value }]);
   if (data instanceof Set) return [...data].map((value, i) => [`${i}`, value]);
   return ObjectKeys(data).map((key) => [key, data[key]]);
 }
@@ -40,15 +41,16 @@ function line(key, value, names, hasValues) {
 }
 
 function draw(head, lines) {
-  const widths = head.map((name, i) =>
-    Math.max(...[head, ...lines].map((cells) => getStringWidth(cells[i]))) + 2,
+  const widths = head.map(
+    (name, i) => Math.max(...[head, ...lines].map((cells) => getStringWidth(cells[i]))) + 2,
   );
   const bar = (left, middle, right) =>
     left + widths.map((width) => StringPrototypeRepeat('─', width)).join(middle) + right;
-  const row = (cells) =>
-    `│${cells.map((cell, i) => pad(cell, widths[i])).join('│')}│`;
+  const row = (cells) => `│${cells.map((cell, i) => pad(cell, widths[i])).join('│')}│`;
   const body = lines.map(row);
-  return [bar('┌', '┬', '┐'), row(head), bar('├', '┼', '┤'), ...body, bar('└', '┴', '┘')].join('\n');
+  return [bar('┌', '┬', '┐'), row(head), bar('├', '┼', '┤'), ...body, bar('└', '┴', '┘')].join(
+    '\n',
+  );
 }
 
 function pad(cell, width) {

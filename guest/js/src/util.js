@@ -1,6 +1,11 @@
 // Node's `util`.
 
-import { format, formatWithOptions, inspect, stripVTControlCharacters } from 'node-inspect-extracted';
+import {
+  format,
+  formatWithOptions,
+  inspect,
+  stripVTControlCharacters,
+} from 'node-inspect-extracted';
 import {
   ObjectDefineProperties,
   ObjectDefineProperty,
@@ -65,7 +70,11 @@ export function callbackify(original) {
 export function inherits(constructor, parent) {
   checkFunction('ctor', constructor);
   checkFunction('superCtor', parent);
-  ObjectDefineProperty(constructor, 'super_', { configurable: true, value: parent, writable: true });
+  ObjectDefineProperty(constructor, 'super_', {
+    configurable: true,
+    value: parent,
+    writable: true,
+  });
   ObjectSetPrototypeOf(constructor.prototype, parent.prototype);
 }
 
@@ -123,8 +132,17 @@ export const types = {
   isWeakSet: (value) => value instanceof WeakSet,
 };
 for (const name of [
-  'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array',
-  'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array',
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
 ]) {
   types[`is${name}`] = isTyped(name);
 }

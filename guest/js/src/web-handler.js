@@ -22,7 +22,7 @@ import {
 } from './lifecycle.js';
 import { native } from './native.js';
 import { environmentCopy } from './process.js';
-import { requestParts } from './request.js';
+import { state } from './state.js';
 import { incomingRequest, isForeignResponse, isResponse } from './web-message.js';
 
 const log = console.error;
@@ -43,12 +43,12 @@ class ExecutionContext {
 }
 
 /** Calls the handler and answers with its `Response`. */
-export function callWebHandler(handler, target) {
+export function callWebHandler({ call, target }) {
   const env = ObjectFreeze(environmentCopy());
   let result;
   try {
-    const request = incomingRequest(requestParts());
-    result = ReflectApply(handler, target, [request, env, new ExecutionContext()]);
+    const request = incomingRequest(state);
+    result = ReflectApply(call, target, [request, env, new ExecutionContext()]);
   } catch (error) {
     fail(error);
     return;
@@ -67,8 +67,15 @@ function finish(response) {
 
 // Of an answer that is passed on, these spoke of the connection it came over.
 const CONNECTION_FIELDS = [
-  'connection', 'content-encoding', 'content-length', 'keep-alive', 'proxy-connection', 'te',
-  'trailer', 'transfer-encoding', 'upgrade',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
 ];
 
 function fieldsOf(response) {

@@ -12,7 +12,16 @@ import {
   isObject,
 } from './primordials.js';
 import { AbortController, isAbortSignal } from './abort.js';
-import { Body, INCOMING, NativeBody, extractBody, hasBody, setBody, shareBody, takeBody } from './body.js';
+import {
+  Body,
+  INCOMING,
+  NativeBody,
+  extractBody,
+  hasBody,
+  setBody,
+  shareBody,
+  takeBody,
+} from './body.js';
 import { isFieldValue, isToken } from './fields.js';
 import {
   Headers,

@@ -15,9 +15,29 @@ const bundle = new vm.Script(readFileSync(new URL('../dist/guest.js', import.met
 const native = new vm.Script(readFileSync(new URL('fake-native.js', import.meta.url), 'utf8'));
 
 const BUILTINS = [
-  'assert', 'buffer', 'child_process', 'cluster', 'console', 'crypto', 'dgram', 'events', 'module',
-  'net', 'path', 'process', 'querystring', 'stream', 'string_decoder', 'timers', 'timers/promises',
-  'tls', 'url', 'util', 'util/types', 'v8', 'worker_threads',
+  'assert',
+  'buffer',
+  'child_process',
+  'cluster',
+  'console',
+  'crypto',
+  'dgram',
+  'events',
+  'module',
+  'net',
+  'path',
+  'process',
+  'querystring',
+  'stream',
+  'string_decoder',
+  'timers',
+  'timers/promises',
+  'tls',
+  'url',
+  'util',
+  'util/types',
+  'v8',
+  'worker_threads',
 ];
 
 /** What outlives an invocation: the clock and the tenant's kv. */
@@ -35,8 +55,17 @@ export class World {
 }
 
 const parts = (url) => [
-  url.href, url.protocol, url.username, url.password, url.host, url.hostname, url.port,
-  url.pathname, url.search, url.hash, url.origin,
+  url.href,
+  url.protocol,
+  url.username,
+  url.password,
+  url.host,
+  url.hostname,
+  url.port,
+  url.pathname,
+  url.search,
+  url.hash,
+  url.origin,
 ];
 
 function outside(sandbox) {
@@ -155,7 +184,8 @@ export class Sandbox {
     this.control.frozen = true;
     this.parse = vm.runInContext('{ const { parse } = JSON; (text) => parse(text) }', this.context);
     this.makeBytes = vm.runInContext(
-      '{ const Bytes = Uint8Array; (length) => new Bytes(length) }', this.context,
+      '{ const Bytes = Uint8Array; (length) => new Bytes(length) }',
+      this.context,
     );
   }
 
@@ -182,14 +212,25 @@ export class Sandbox {
     if (deferred !== undefined) this.control.frozen = false;
     const pairs = vm.runInContext(JSON.stringify(Object.entries(this.env)), this.context);
     await this.hooks.load(
-      `/app/${this.entry}`, pairs, this.route, deferred !== undefined, deferred ?? [],
+      `/app/${this.entry}`,
+      pairs,
+      this.route,
+      deferred !== undefined,
+      deferred ?? [],
     );
     this.control.frozen = false;
     return this;
   }
 
   /** Begins the invocation, and lets the jobs run. */
-  async start({ method = 'GET', target = '/', headers = {}, body, peer = '127.0.0.1', secure = false } = {}) {
+  async start({
+    method = 'GET',
+    target = '/',
+    headers = {},
+    body,
+    peer = '127.0.0.1',
+    secure = false,
+  } = {}) {
     if (body !== undefined) {
       this.content = typeof body === 'string' ? new TextEncoder().encode(body) : body;
     }
@@ -258,7 +299,9 @@ export class Sandbox {
     const { status = 200, headers = {}, chunks = [] } = given;
     const body = this.control.newBody();
     this.control.bodies.get(body).chunks.push(...chunks);
-    const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    const fields = Object.entries(headers)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('');
     const value = {
       status,
       statusText: given.statusText ?? 'OK',

@@ -7,19 +7,22 @@ import { json, run } from './harness.mjs';
 const poison = {
   'Array.prototype.push': 'Array.prototype.push = () => { throw new Error("push") };',
   'array methods': `for (const name of Object.getOwnPropertyNames(Array.prototype)) {
-    if (name !== 'constructor' && name !== 'length') Array.prototype[name] = () => { throw new Error(name) };
+    if (name !== 'constructor' && name !== 'length') Array.prototype[name] = () => {
+    throw new Error(name) };
   }`,
   'JSON.stringify': 'JSON.stringify = () => "forged"; JSON.parse = () => "forged";',
   'Object.prototype.toJSON': 'Object.prototype.extra = 1;',
   'Promise.prototype.then': 'Promise.prototype.then = () => { throw new Error("then") };',
-  'Promise': 'globalThis.Promise = undefined;',
+  Promise: 'globalThis.Promise = undefined;',
   'Map.prototype': `for (const name of ['get', 'set', 'has', 'delete']) {
     Map.prototype[name] = () => { throw new Error(name) };
   }`,
   'String.prototype': `for (const name of Object.getOwnPropertyNames(String.prototype)) {
-    if (name !== 'constructor' && name !== 'length') String.prototype[name] = () => { throw new Error(name) };
+    if (name !== 'constructor' && name !== 'length') String.prototype[name] = () => {
+    throw new Error(name) };
   }`,
-  'RegExp.prototype': `for (const name of ['exec', 'test', Symbol.replace, Symbol.match, Symbol.split]) {
+  'RegExp.prototype': `for (const name of ['exec',
+  'test', Symbol.replace, Symbol.match, Symbol.split]) {
     RegExp.prototype[name] = () => { throw new Error('regexp') };
   }`,
   'Object statics': `for (const name of Object.getOwnPropertyNames(Object)) {
@@ -32,13 +35,15 @@ const poison = {
   'typed arrays': `for (const name of ['set', 'subarray', 'slice']) {
     Object.getPrototypeOf(Uint8Array).prototype[name] = () => { throw new Error(name) };
   } globalThis.Uint8Array = undefined;`,
-  'setters on Object.prototype': `for (const name of ['status', 'name', 'content-type', 'place', 'kind']) {
+  'setters on Object.prototype': `for (const name of ['status',
+  'name', 'content-type', 'place', 'kind']) {
     Object.defineProperty(Object.prototype, name, {
       configurable: true, get() { return undefined }, set() { throw new Error('setter ' + name) },
     });
   }`,
-  'iterators': 'Array.prototype[Symbol.iterator] = () => { throw new Error("iterator") };',
-  'globals': `for (const name of ['Buffer', 'TextEncoder', 'setTimeout', 'queueMicrotask', 'console', 'Error', 'TypeError', 'Object', 'Array', 'String', 'Symbol', 'Math', 'Number']) {
+  iterators: 'Array.prototype[Symbol.iterator] = () => { throw new Error("iterator") };',
+  globals: `for (const name of ['Buffer', 'TextEncoder', 'setTimeout', 'queueMicrotask',
+  'console', 'Error', 'TypeError', 'Object', 'Array', 'String', 'Symbol', 'Math', 'Number']) {
     globalThis[name] = undefined;
   }`,
 };
@@ -46,7 +51,8 @@ const poison = {
 for (const [name, code] of Object.entries(poison)) {
   test(`${name}: whole answers`, async () => {
     const source = `${code}
-      module.exports = function (req, res) { res.set('x-a', 'b').json({ m: req.method, b: req.body.a }) };`;
+      module.exports = function (req, res) { res.set('x-a', 'b').json({ m: req.method,
+      b: req.body.a }) };`;
     const result = await run(source, json({ a: 1 }));
     assert.equal(result.failure, undefined);
     assert.equal(result.body, '{"m":"POST","b":1}');
@@ -91,7 +97,7 @@ for (const [name, code] of Object.entries(poison)) {
   });
 }
 
-test('toJSON on Object.prototype changes the function\'s own JSON, and nothing else', async () => {
+test("toJSON on Object.prototype changes the function's own JSON, and nothing else", async () => {
   const source = `Object.prototype.toJSON = () => 'own'; Array.prototype.toJSON = () => 'own';
     module.exports = (req, res) => res.json({ a: 1 });`;
   assert.equal((await run(source)).body, '"own"');

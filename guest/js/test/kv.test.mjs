@@ -23,7 +23,15 @@ test('times to live: seconds, ttlMs, expiresAt, none', async () => {
   assert.equal(await ttl('0.0001'), 1);
   assert.equal(await ttl('{ ttl: 3600 }'), 3_600_000);
   assert.equal(await ttl('{ ttlMs: 1500 }'), 1500);
-  for (const none of ['0', 'null', 'undefined', '{}', '{ ttl: 0 }', '{ ttl: null }', '{ ttlMs: 0 }']) {
+  for (const none of [
+    '0',
+    'null',
+    'undefined',
+    '{}',
+    '{ ttl: 0 }',
+    '{ ttl: null }',
+    '{ ttlMs: 0 }',
+  ]) {
     assert.equal(await ttl(none), 0, none);
   }
   for (const at of ['Date.now() + 5000', 'new Date(Date.now() + 5000)']) {
@@ -35,9 +43,21 @@ test('times to live: seconds, ttlMs, expiresAt, none', async () => {
 
 test('times to live: nonsense is refused before anything is written', async () => {
   const world = new World();
-  for (const given of ['-1', 'NaN', 'Infinity', '"60"', 'true', '{ ttl: -1 }', '{ ttl: "1" }',
-    '{ ttl: {} }', '{ ttlMs: NaN }', '{ ttlMs: "1" }', '{ expiresAt: NaN }', '{ expiresAt: "soon" }',
-    '{ expiresAt: new Date(NaN) }']) {
+  for (const given of [
+    '-1',
+    'NaN',
+    'Infinity',
+    '"60"',
+    'true',
+    '{ ttl: -1 }',
+    '{ ttl: "1" }',
+    '{ ttl: {} }',
+    '{ ttlMs: NaN }',
+    '{ ttlMs: "1" }',
+    '{ expiresAt: NaN }',
+    '{ expiresAt: "soon" }',
+    '{ expiresAt: new Date(NaN) }',
+  ]) {
     assert.equal(
       await evaluate(`kv.set('k', 1, ${given}).catch((e) => e instanceof TypeError)`, world),
       true,
@@ -50,8 +70,14 @@ test('times to live: nonsense is refused before anything is written', async () =
 test('keys and values', async () => {
   const world = new World();
   for (const key of ['undefined', 'null', '""', '5', '{}']) {
-    for (const call of [`get(${key})`, `set(${key}, 1)`, `delete(${key})`, `has(${key})`,
-      `increment(${key})`, `compareAndSet(${key}, null, 1)`]) {
+    for (const call of [
+      `get(${key})`,
+      `set(${key}, 1)`,
+      `delete(${key})`,
+      `has(${key})`,
+      `increment(${key})`,
+      `compareAndSet(${key}, null, 1)`,
+    ]) {
       assert.match(
         await evaluate(`kv.${call}.catch((e) => e.message)`, world),
         /key must be a non-empty string/,
@@ -71,7 +97,10 @@ test('keys and values', async () => {
   assert.equal(world.kv.get('k').text, '{"b":[1,null,"é"],"a":true}');
   assert.deepEqual(await evaluate('kv.get("k")', world), { b: [1, null, 'é'], a: true });
   assert.deepEqual(
-    await evaluate('Promise.all([kv.has("k"), kv.delete("k"), kv.delete("k"), kv.has("k")])', world),
+    await evaluate(
+      'Promise.all([kv.has("k"), kv.delete("k"), kv.delete("k"), kv.has("k")])',
+      world,
+    ),
     [true, true, false, false],
   );
 });
@@ -93,7 +122,13 @@ test('increment, compareAndSet, list, clear', async () => {
   const second = await evaluate('kv.list("p:", { limit: 3, cursor: "p:2" })', world);
   assert.deepEqual(second, { keys: ['p:3', 'p:4'], cursor: null });
   assert.equal((await evaluate('kv.list()', world)).keys.length, 6);
-  for (const options of ['{ limit: 0 }', '{ limit: 1001 }', '{ limit: "5" }', '{ cursor: 1 }', '{ prefix: 1 }']) {
+  for (const options of [
+    '{ limit: 0 }',
+    '{ limit: 1001 }',
+    '{ limit: "5" }',
+    '{ cursor: 1 }',
+    '{ prefix: 1 }',
+  ]) {
     assert.match(await evaluate(`kv.list(${options}).catch((e) => e.name)`, world), /TypeError/);
   }
   assert.equal(await evaluate('kv.clear()', world), 6);
@@ -102,7 +137,8 @@ test('increment, compareAndSet, list, clear', async () => {
 test('errors have their code; concurrent calls overlap', async () => {
   const sandbox = await new Sandbox(`module.exports = async (req, res) => {
     const results = await Promise.allSettled([kv.get('a'), kv.set('b', 1), kv.get('c')]);
-    res.json(results.map((r) => r.reason ? [r.reason.name, r.reason.code, r.reason.message] : r.value));
+    res.json(results.map((r) => r.reason ? [r.reason.name,
+    r.reason.code, r.reason.message] : r.value));
   }`).load();
   await sandbox.start();
   assert.equal(sandbox.pending.length, 3);

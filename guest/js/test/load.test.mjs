@@ -23,7 +23,8 @@ test('require: cache, circles, JSON, folders, resolve', async () => {
     'a.js': `exports.name = 'a'; exports.seen = require('./b').seen;`,
     'b.js': `exports.seen = require('./a').name; exports.parent = module.parent.id;`,
     'data.json': '\ufeff{"x":1}',
-    'lib/index.js': `module.exports = [module.id, module.parent.id, require.main === module, this === exports];`,
+    'lib/index.js': `module.exports = [module.id,
+    module.parent.id, require.main === module, this === exports];`,
   };
   assert.deepEqual(await evaluate(files), {
     a: 'a',
@@ -56,7 +57,8 @@ test('require: a module that throws is tried again; its error is its own', async
 test('require: what does not exist, what is refused, what cannot run', async () => {
   const files = {
     'index.js': `module.exports = (req, res) => res.json([
-        './none', 'left-pad', 'child_process', 'node:cluster', 'worker_threads', 'v8', 'dgram', 'net',
+        './none', 'left-pad', 'child_process', 'node:cluster', 'worker_threads',
+        'v8', 'dgram', 'net',
         './esm.mjs', './addon.node', './broken.json', '', 5,
       ].map((name) => { try { require(name); return 'loaded' } catch (e) {
         return (e.code ?? e.name) + ': ' + e.message.split('\\n')[0];
@@ -68,7 +70,8 @@ test('require: what does not exist, what is refused, what cannot run', async () 
   const told = await evaluate(files);
   assert.equal(told[0], "MODULE_NOT_FOUND: Cannot find module './none'");
   assert.equal(told[1], "MODULE_NOT_FOUND: Cannot find module 'left-pad'");
-  for (let i = 2; i < 8; i++) assert.match(told[i], /^MODULE_NOT_FOUND: Cannot find module '\w+': .*not available/);
+  for (let i = 2; i < 8; i++)
+    assert.match(told[i], /^MODULE_NOT_FOUND: Cannot find module '\w+': .*not available/);
   assert.match(told[8], /^ERR_REQUIRE_ESM: .*\/app\/esm\.mjs/);
   assert.match(told[9], /^ERR_DLOPEN_FAILED: .*native addon/);
   assert.match(told[10], /^SyntaxError: \/app\/broken\.json: /);
@@ -77,15 +80,36 @@ test('require: what does not exist, what is refused, what cannot run', async () 
 });
 
 test('require: every builtin with and without node:', async () => {
-  const names = ['assert', 'buffer', 'console', 'crypto', 'events', 'module', 'path', 'process',
-    'querystring', 'string_decoder', 'timers', 'timers/promises', 'url', 'util', 'util/types'];
+  const names = [
+    'assert',
+    'buffer',
+    'console',
+    'crypto',
+    'events',
+    'module',
+    'path',
+    'process',
+    'querystring',
+    'string_decoder',
+    'timers',
+    'timers/promises',
+    'url',
+    'util',
+    'util/types',
+  ];
   const source = `module.exports = (req, res) => res.json(${JSON.stringify(names)}.map((name) =>
     require(name) === require('node:' + name) && Object.keys(require(name)).length > 0));`;
-  assert.deepEqual(await evaluate(source), names.map(() => true));
+  assert.deepEqual(
+    await evaluate(source),
+    names.map(() => true),
+  );
 });
 
 test('a shebang and a byte order mark are not in the way', async () => {
-  assert.deepEqual(await evaluate('\ufeff#!/usr/bin/env node\nmodule.exports = (q, s) => s.json(1)'), 1);
+  assert.deepEqual(
+    await evaluate('\ufeff#!/usr/bin/env node\nmodule.exports = (q, s) => s.json(1)'),
+    1,
+  );
 });
 
 test('handlers of every kind', async () => {
@@ -108,8 +132,13 @@ test('handlers of every kind', async () => {
 
 test('no handler', async () => {
   for (const files of [
-    '', 'module.exports = {}', 'module.exports = null', 'module.exports = { handler() {} }',
-    'module.exports = { fetch: 1 }', { 'index.mjs': 'const a = 1' }, { 'index.mjs': 'export default {}' },
+    '',
+    'module.exports = {}',
+    'module.exports = null',
+    'module.exports = { handler() {} }',
+    'module.exports = { fetch: 1 }',
+    { 'index.mjs': 'const a = 1' },
+    { 'index.mjs': 'export default {}' },
   ]) {
     await assert.rejects(new Sandbox(files).load(), {
       code: 'HANDLER_MISSING',
@@ -121,9 +150,12 @@ test('no handler', async () => {
 test('what loading throws comes out of it', async () => {
   await assert.rejects(new Sandbox('throw new RangeError("x")').load(), { name: 'RangeError' });
   await assert.rejects(new Sandbox('require("./none")').load(), { code: 'MODULE_NOT_FOUND' });
-  await assert.rejects(new Sandbox({ 'index.mjs': 'await Promise.reject(new Error("y"))' }).load(), {
-    message: 'y',
-  });
+  await assert.rejects(
+    new Sandbox({ 'index.mjs': 'await Promise.reject(new Error("y"))' }).load(),
+    {
+      message: 'y',
+    },
+  );
   await assert.rejects(new Sandbox('const x = ;').load(), { name: 'SyntaxError' });
 });
 
@@ -161,8 +193,10 @@ test('what is pure at the top level stays so', async () => {
   const source = `const { EventEmitter } = require('events'); const util = require('util');
     const url = new URL('/a?b=1', 'https://x.example'); url.searchParams.append('c', '2');
     const text = util.inspect({ url, b: Buffer.from('x'), e: new Error('e') });
-    const signal = new AbortController().signal; new ReadableStream(); new Request('https://x.example');
-    console.log('loaded', process.env.X); structuredClone({ a: [1] }); new TextEncoder().encode('é');
+    const signal = new AbortController().signal; new ReadableStream();
+    new Request('https://x.example');
+    console.log('loaded', process.env.X); structuredClone({ a: [1] });
+    new TextEncoder().encode('é');
     module.exports = (req, res) => res.send(url.href);`;
   const sandbox = await new Sandbox(source, { env: { X: '1' } }).load();
   assert.deepEqual(sandbox.control.touched, []);
@@ -188,7 +222,9 @@ test('evaluated per request: compiled at deploy, run in the invocation', async (
 });
 
 test('evaluated per request: an ES module, and failures', async () => {
-  const esm = await new Sandbox({ 'index.mjs': 'await sleep(5); export default (q, s) => s.json(1)' }).load([]);
+  const esm = await new Sandbox({
+    'index.mjs': 'await sleep(5); export default (q, s) => s.json(1)',
+  }).load([]);
   await esm.start();
   assert.equal((await esm.finish()).body, '1');
   for (const files of ['throw new Error("top")', { 'index.mjs': 'throw new Error("top")' }]) {
@@ -211,5 +247,8 @@ test('hooks for the loader of ES modules', async () => {
   assert.equal(sandbox.hooks.requireForImport('/app/data.json')[0], 1);
   assert.equal(typeof sandbox.hooks.builtin('path').join, 'function');
   assert.throws(() => sandbox.hooks.builtin('child_process'), { code: 'MODULE_NOT_FOUND' });
-  assert.deepEqual([...sandbox.hooks.loadedFiles()], ['/app/index.js', '/app/lib.js', '/app/data.json']);
+  assert.deepEqual(
+    [...sandbox.hooks.loadedFiles()],
+    ['/app/index.js', '/app/lib.js', '/app/data.json'],
+  );
 });

@@ -81,7 +81,10 @@ test('req.body: by content type', async () => {
     'é',
   );
   assert.equal(
-    await evaluate('Buffer.isBuffer(req.body) && req.body.toString("hex")', typed('image/png', new Uint8Array([1, 255]))),
+    await evaluate(
+      'Buffer.isBuffer(req.body) && req.body.toString("hex")',
+      typed('image/png', new Uint8Array([1, 255])),
+    ),
     '01ff',
   );
   assert.equal(await evaluate('req.rawBody.toString()', json({ a: 1 })), '{"a":1}');
@@ -89,7 +92,7 @@ test('req.body: by content type', async () => {
   assert.equal(await evaluate('(req.body = 7, req.body)', json({})), 7);
 });
 
-test('req.body: what is not what it says is the client\'s fault', async () => {
+test("req.body: what is not what it says is the client's fault", async () => {
   for (const request of [
     json('{"a":'),
     json(new Uint8Array([0xff])),
@@ -112,7 +115,11 @@ test('res.send: by type', async () => {
   assert.deepEqual([buffer.body, typeOf(buffer)], ['b', 'application/octet-stream']);
   const object = await handle('res.send([1])');
   assert.deepEqual([object.body, typeOf(object)], ['[1]', 'application/json; charset=utf-8']);
-  for (const [value, shown] of [['12', '12'], ['true', 'true'], ['null', '']]) {
+  for (const [value, shown] of [
+    ['12', '12'],
+    ['true', 'true'],
+    ['null', ''],
+  ]) {
     const result = await handle(`res.send(${value})`);
     assert.deepEqual([result.body, typeOf(result)], [shown, 'text/plain; charset=utf-8']);
   }
@@ -124,7 +131,10 @@ test('res.send: by type', async () => {
 
 test('res: status and sendStatus', async () => {
   const result = await handle('res.sendStatus(404)');
-  assert.deepEqual([result.status, result.body, typeOf(result)], [404, 'Not Found', 'text/plain; charset=utf-8']);
+  assert.deepEqual(
+    [result.status, result.body, typeOf(result)],
+    [404, 'Not Found', 'text/plain; charset=utf-8'],
+  );
   assert.equal((await handle('res.statusCode = 201; res.end("x")')).status, 201);
   const bad = await handle('res.status(42)');
   assert.match(bad.failure.message, /Invalid status code: 42/);
@@ -204,7 +214,12 @@ test('res: redirect and location', async () => {
 });
 
 test('res: sending twice is an error, and the first answer stands', async () => {
-  for (const second of ['res.json(2)', 'res.send("2")', 'res.set("x", "1")', 'res.status(201).send("x")']) {
+  for (const second of [
+    'res.json(2)',
+    'res.send("2")',
+    'res.set("x", "1")',
+    'res.status(201).send("x")',
+  ]) {
     const { body, failure, calls } = await handle(`res.json(1); ${second}`);
     assert.equal(body, '1');
     assert.match(failure.message, /after they are sent to the client/);
@@ -212,7 +227,9 @@ test('res: sending twice is an error, and the first answer stands', async () => 
   }
   const code = await handle('res.json(1); try { res.json(2) } catch (e) { console.log(e.code) }');
   assert.equal(code.logs[0][1], 'ERR_HTTP_HEADERS_SENT');
-  const end = await handle('res.end("a"); res.end(); try { res.write("b") } catch (e) { console.log(e.code) }');
+  const end = await handle(
+    'res.end("a"); res.end(); try { res.write("b") } catch (e) { console.log(e.code) }',
+  );
   assert.equal(end.logs[0][1], 'ERR_STREAM_WRITE_AFTER_END');
 });
 
@@ -223,9 +240,10 @@ test('res: events and flags', async () => {
     console.log(res.headersSent, res.writableEnded, res.finished);
     res.end('x', () => console.log('callback'));
     console.log(res.headersSent, res.writableEnded, res.finished);`);
-  assert.deepEqual(logs.map(([, text]) => text), [
-    'false false false', 'true true true', 'finish true', 'close', 'callback',
-  ]);
+  assert.deepEqual(
+    logs.map(([, text]) => text),
+    ['false false false', 'true true true', 'finish true', 'close', 'callback'],
+  );
 });
 
 test('streaming: one write at a time, later chunks are joined', async () => {
@@ -259,7 +277,10 @@ test('streaming: back-pressure', async () => {
     await new Promise((resolve) => res.once('drain', resolve));
     console.log(res.writableLength, res.write('y'));
     res.end();`);
-  assert.deepEqual(logs.map(([, text]) => text), ['true true false 20000', '0 true']);
+  assert.deepEqual(
+    logs.map(([, text]) => text),
+    ['true true false 20000', '0 true'],
+  );
   assert.equal(body.length, 30001);
 });
 
@@ -274,7 +295,10 @@ test('streaming: a client that is gone', async () => {
   await sandbox.settle(write, { error: { code: 'closed', message: 'gone' } });
   const result = await sandbox.finish();
   assert.deepEqual(result.chunks, ['a']);
-  assert.deepEqual(result.logs.map(([, text]) => text), ['close']);
+  assert.deepEqual(
+    result.logs.map(([, text]) => text),
+    ['close'],
+  );
   assert.equal(result.failure?.message, 'write after end');
 });
 
@@ -298,7 +322,9 @@ test('over: pending timers do not hold it once handler and answer are done', asy
 });
 
 test('over: a handler that returned may answer later', async () => {
-  const later = await run('module.exports = (req, res) => { setTimeout(() => res.end("late"), 9) }');
+  const later = await run(
+    'module.exports = (req, res) => { setTimeout(() => res.end("late"), 9) }',
+  );
   assert.equal(later.body, 'late');
 });
 
@@ -331,12 +357,22 @@ test('over: exceptions and rejections', async () => {
     assert.equal(failure.message, 'x');
     assert.match(failure.stack, /^ {4}at .*index\.js:2:/m);
   }
-  const begun = await run('module.exports = async (req, res) => { res.write("a"); throw new Error("mid") }');
+  const begun = await run(
+    'module.exports = async (req, res) => { res.write("a"); throw new Error("mid") }',
+  );
   assert.equal(begun.failure.message, 'mid');
   assert.equal(begun.isAborted, true);
-  const answered = await run('module.exports = async (req, res) => { res.end("a"); throw new Error("late") }');
+  const answered = await run(
+    'module.exports = async (req, res) => { res.end("a"); throw new Error("late") }',
+  );
   assert.deepEqual([answered.body, answered.failure.message], ['a', 'late']);
-  for (const thrown of ['"text"', 'null', 'undefined', '{ get message() { throw 1 } }', 'Object.create(null)']) {
+  for (const thrown of [
+    '"text"',
+    'null',
+    'undefined',
+    '{ get message() { throw 1 } }',
+    'Object.create(null)',
+  ]) {
     const { failures } = await run(`module.exports = () => { throw ${thrown} }`);
     assert.equal(failures, 1);
   }

@@ -60,7 +60,8 @@ test('a cleared timer is not waited for', async () => {
 test('promise jobs run between two timers that are due together', async () => {
   assert.deepEqual(
     await logs(`
-      setTimeout(() => { log('t1'); Promise.resolve().then(() => log('job')).then(() => log('job2')); }, 5);
+      setTimeout(() => { log('t1');
+      Promise.resolve().then(() => log('job')).then(() => log('job2')); }, 5);
       setTimeout(log, 5, 't2');
       await sleep(9); res.end();`),
     ['t1', 'job', 'job2', 't2'],
@@ -71,7 +72,8 @@ test('intervals, and clearing from within', async () => {
   assert.deepEqual(
     await logs(`
       let n = 0;
-      const timer = setInterval((x) => { log(x, ++n); if (n === 3) clearInterval(timer); }, 10, 'tick');
+      const timer = setInterval((x) => { log(x, ++n); if (n === 3) clearInterval(timer);
+      }, 10, 'tick');
       await sleep(100); res.end();`),
     ['tick 1', 'tick 2', 'tick 3'],
   );
@@ -94,7 +96,8 @@ test('what setTimeout answers', async () => {
   assert.deepEqual(
     await logs(`
       const timer = setTimeout(log, 20, 'refreshed');
-      log(typeof timer, typeof +timer, timer.hasRef(), timer.unref().hasRef(), timer.ref() === timer);
+      log(typeof timer, typeof +timer, timer.hasRef(), timer.unref().hasRef(),
+      timer.ref() === timer);
       await sleep(15); timer.refresh(); await sleep(15); log('not yet'); await sleep(10);
       const byNumber = setTimeout(log, 5, 'never'); clearTimeout(+byNumber);
       const byText = setTimeout(log, 5, 'never'); clearTimeout(String(+byText));
@@ -110,7 +113,8 @@ test('arguments that are no functions; delays that are no numbers', async () => 
       for (const f of [setTimeout, setInterval, setImmediate, queueMicrotask]) {
         try { f('code') } catch (e) { log(e.code) }
       }
-      setTimeout(log, 'x', 'nan'); setTimeout(log, -5, 'negative'); setTimeout(log, 2 ** 40, 'huge');
+      setTimeout(log, 'x', 'nan'); setTimeout(log, -5, 'negative');
+      setTimeout(log, 2 ** 40, 'huge');
       await sleep(5); res.end();`),
     [...Array(4).fill('ERR_INVALID_ARG_TYPE'), 'nan', 'negative', 'huge'],
   );

@@ -1,3 +1,5 @@
+//! Which changes of files count.
+
 use std::fs;
 
 use notify::event::{AccessKind, CreateKind, DataChange, Flag, MetadataKind};

@@ -1,3 +1,5 @@
+//! What an operator is told.
+
 use super::*;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! Who passes and who does not, header by header.
+
 use super::*;
 
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {

@@ -1,3 +1,5 @@
+//! Bodies that are whole, too large, late, broken off or unwanted.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,3 +1,5 @@
+//! What crosses between client and function, and what does not.
+
 use axum::body::Body;
 use axum::http::Request;
 
@@ -120,8 +122,9 @@ fn an_answers_headers_are_taken_over() {
 
 #[test]
 fn an_answer_has_no_say_in_the_connection() {
-    let section = b"connection: close, X-Internal\r\nx-internal: 1\r\ntransfer-encoding: chunked\r\n\
-        keep-alive: 1\r\nupgrade: websocket\r\nproxy-authenticate: Basic\r\ntrailer: x\r\nx-a: 1\r\n";
+    let section = b"connection: close, X-Internal\r\nx-internal: 1\r\n\
+        transfer-encoding: chunked\r\nkeep-alive: 1\r\nupgrade: websocket\r\n\
+        proxy-authenticate: Basic\r\ntrailer: x\r\nx-a: 1\r\n";
     assert_eq!(answer(section), [pair("x-a", "1")]);
 }
 

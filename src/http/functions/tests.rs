@@ -1,3 +1,5 @@
+//! What a deploy request says, and how a version is shown.
+
 use std::collections::BTreeMap;
 
 use axum::http::{HeaderValue, Request};

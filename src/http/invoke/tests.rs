@@ -1,3 +1,5 @@
+//! Paths, addresses and statuses of the data plane.
+
 use axum::http::Request;
 
 use super::*;

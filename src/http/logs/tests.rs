@@ -1,3 +1,5 @@
+//! Which lines are read, and where to go on.
+
 use super::*;
 use crate::store::{Level, Store};
 

@@ -1,3 +1,5 @@
+//! The pages on error codes.
+
 use super::*;
 
 #[test]

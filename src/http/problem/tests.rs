@@ -1,3 +1,5 @@
+//! What problems say, and what they never do.
+
 use axum::body::to_bytes;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Peers that take nothing, or take their time.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;

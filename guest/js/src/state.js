@@ -1,0 +1,39 @@
+// Where the one invocation of this sandbox stands.
+//
+// Every invocation runs in its own copy of the snapshot's memory, and each page that it writes to
+// costs time. So all that every invocation writes lies together in one object, and the shortest
+// way from request to answer (`invoke`, `res.json`, `sendWhole`) touches as little else as it can.
+
+/** The state of the invocation; the snapshot holds it as it is at the beginning. */
+export const state = {
+  // What the host tells about the request.
+  method: undefined,
+  target: undefined,
+  fields: undefined,
+  peer: undefined,
+  bodyLength: 0,
+  isSecure: false,
+
+  /** An answer has begun; a second one is an error. */
+  answerBegun: false,
+  /** The answer is complete as far as this side is concerned. */
+  answerEnded: false,
+  /** The handler has returned, and its promise, if there is one, is fulfilled. */
+  handlerReturned: false,
+  /** What holds the end of the invocation back: see `hold`. */
+  waits: 0,
+  /** The host was told that the invocation is over. */
+  over: false,
+  /** Breaks a streamed answer off. */
+  abortAnswer: null,
+
+  /** The status that `res` will answer with. */
+  statusCode: 200,
+  /** Whether `res` was given any header. */
+  hasFields: false,
+
+  /** The handler `(req, res)`; null while it is not loaded, or of the other kind. */
+  expressHandler: null,
+  /** The handler in the web's style, `{call, target}`, or null. */
+  webHandler: null,
+};
