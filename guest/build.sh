@@ -52,3 +52,6 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="\
     --enable-reference-types "$target/merged.wasm" -o "$target/optimised.wasm"
 (cd "$here/link" && cargo run --quiet --locked --release --target-dir "$target/link" -- \
     "$target/optimised.wasm" "$out")
+
+# What the benches run natively, to compare with.
+cp "$here/js/dist/guest.js" "$out/guest.js"

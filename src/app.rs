@@ -58,7 +58,11 @@ impl App {
         };
         let engine = Engine::new(&engine_config).await?;
         let reset = engine.reset();
-        tracing::info!(pagemap_scan = reset.pagemap_scan, reason = reset.reason, "engine is ready");
+        tracing::info!(
+            pagemap_scan = reset.pagemap_scan,
+            reason = reset.reason,
+            "engine is ready"
+        );
         let images = Images::new(Arc::clone(&store), engine, &config.data);
         let client = Client::new(OutboundConfig {
             denied: listening,
@@ -141,7 +145,10 @@ impl App {
         self.tasks.wait().await;
         let store = Arc::clone(&self.store);
         // Blocks until the last transaction is on disk.
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
             tracing::error!("closing the store panicked");
         }
     }

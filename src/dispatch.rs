@@ -276,7 +276,9 @@ impl Dispatch {
 impl Shared {
     fn resolve(&self, call: &Call) -> Result<Arc<Deployment>, Error> {
         let functions = self.store.functions();
-        let active = functions.active(&call.tenant, &call.function).map_err(from_store)?;
+        let active = functions
+            .active(&call.tenant, &call.function)
+            .map_err(from_store)?;
         active.ok_or_else(|| {
             let detail = format!("Function not found: {}:{}", call.tenant, call.function);
             Error::new(Code::FunctionNotFound, detail)
@@ -294,7 +296,11 @@ impl Shared {
         };
         let per_tenant = self.concurrency.per_tenant;
         let own = permit(own, Code::TenantBusy, per_tenant)?;
-        let total = permit(Arc::clone(&self.total), Code::ServerBusy, self.concurrency.total)?;
+        let total = permit(
+            Arc::clone(&self.total),
+            Code::ServerBusy,
+            self.concurrency.total,
+        )?;
         Ok([own, total])
     }
 }

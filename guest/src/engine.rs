@@ -7,7 +7,7 @@ use javy::quickjs::{Ctx, Error, Function, Object, Persistent, Result, Value, qjs
 use javy::{Config, Runtime};
 
 use crate::failure::Failure;
-use crate::{host, modules, natives, text};
+use crate::{host, modules, natives, rejections, text};
 
 /// JavaScript frames may use this much of the stack (`-z stack-size` in build.sh leaves room).
 const STACK_BYTES_MAX: usize = 768 << 10;
@@ -18,6 +18,8 @@ const GC_BYTES: usize = 16 << 20;
 const SOURCE: &str = include_str!(concat!(env!("OUT_DIR"), "/guest.js"));
 /// Its name in stack traces, from which it is taken out again.
 const SOURCE_NAME: &str = "ampoule:guest";
+/// How a line of a stack trace begins.
+const FRAME: &str = "    at ";
 
 struct Engine {
     runtime: Runtime,
@@ -68,6 +70,7 @@ pub fn prepare() {
 
 fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>)> {
     modules::install(ctx);
+    rejections::install(ctx);
     let native = natives::object(ctx)?;
     let hooks = Object::new(ctx.clone())?;
     native.set("hooks", hooks.clone())?;
@@ -76,7 +79,11 @@ fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>
     let hook = |name: &str| -> Result<Persistent<Function<'static>>> {
         Ok(Persistent::save(ctx, hooks.get::<_, Function>(name)?))
     };
-    let stack: Function = eval(ctx, "(function () { return new Error().stack })", SOURCE_NAME)?;
+    let stack: Function = eval(
+        ctx,
+        "(function () { return new Error().stack })",
+        SOURCE_NAME,
+    )?;
     let hooks = Hooks {
         load: hook("load")?,
         invoke: hook("invoke")?,
@@ -164,7 +171,20 @@ pub fn failure(ctx: &Ctx<'_>, error: Error) -> Failure {
             ..Failure::default()
         };
     }
-    let thrown = ctx.catch();
+    dissect(ctx, ctx.catch())
+}
+
+/// A rejection's reason in one text: name, message and frames.
+pub fn describe(reason: &Value<'_>) -> String {
+    let failure = dissect(reason.ctx(), reason.clone());
+    let text = format!("{}: {}", failure.name, failure.message);
+    match user_stack(&failure.stack).as_str() {
+        "" => text,
+        frames => format!("{text}\n{frames}"),
+    }
+}
+
+fn dissect<'js>(ctx: &Ctx<'js>, thrown: Value<'js>) -> Failure {
     let Some(object) = thrown.as_object() else {
         return Failure {
             name: "Error".into(),
@@ -189,7 +209,11 @@ pub fn failure(ctx: &Ctx<'_>, error: Error) -> Failure {
     };
     let name = string("name");
     Failure {
-        name: if name.is_empty() { "Error".into() } else { name },
+        name: if name.is_empty() {
+            "Error".into()
+        } else {
+            name
+        },
         message: string("message"),
         stack: string("stack"),
         code: string("code"),
@@ -199,12 +223,11 @@ pub fn failure(ctx: &Ctx<'_>, error: Error) -> Failure {
     }
 }
 
-/// A stack trace without the frames of the JavaScript layer and of native functions.
+/// The frames of a stack trace, without name and message, and without the JavaScript layer's own.
 pub fn user_stack(stack: &str) -> String {
     let frames: Vec<&str> = stack
         .lines()
-        .filter(|line| !line.contains(SOURCE_NAME) && !line.contains("(native)"))
-        .filter(|line| !line.trim().is_empty())
+        .filter(|line| line.starts_with(FRAME) && !line.contains(SOURCE_NAME))
         .collect();
     frames.join("\n")
 }

@@ -6,7 +6,7 @@ use crate::bindings::Guest;
 use crate::failure::Failure;
 use crate::host::{deployment, invocation};
 use crate::modules::Format;
-use crate::{engine, files, loading, modules, natives, operations, scratch, text};
+use crate::{engine, files, loading, modules, natives, operations, rejections, scratch, text};
 
 struct Function;
 
@@ -84,6 +84,14 @@ impl Guest for Function {
 
 /// Runs what can be run now. True if host operations are awaited.
 fn settle(ctx: &Ctx<'_>, hooks: &engine::Hooks) -> bool {
+    let waiting = advance(ctx, hooks);
+    if !waiting {
+        rejections::report();
+    }
+    waiting
+}
+
+fn advance(ctx: &Ctx<'_>, hooks: &engine::Hooks) -> bool {
     engine::run_jobs(ctx);
     if natives::is_done() {
         return false;

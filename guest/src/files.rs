@@ -71,7 +71,12 @@ pub fn read(path: &str) -> Option<Vec<u8>> {
     let path = relative(path)?;
     with_root(|root| {
         let file = root
-            .open_at(PathFlags::empty(), path, OpenFlags::empty(), DescriptorFlags::READ)
+            .open_at(
+                PathFlags::empty(),
+                path,
+                OpenFlags::empty(),
+                DescriptorFlags::READ,
+            )
             .ok()?;
         let mut bytes = Vec::new();
         loop {

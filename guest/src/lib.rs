@@ -15,12 +15,16 @@ mod modules;
 mod natives;
 mod operations;
 mod preview1;
+mod rejections;
 mod resolver;
 mod scratch;
 mod text;
 
 mod bindings {
-    #![allow(missing_docs, reason = "generated; the WIT files are the documentation")]
+    #![allow(
+        missing_docs,
+        reason = "generated; the WIT files are the documentation"
+    )]
     wit_bindgen::generate!({
         path: "../wit",
         world: "function",

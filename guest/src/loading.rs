@@ -42,7 +42,12 @@ thread_local! {
 }
 
 fn set(phase: Phase) {
-    STATE.with_borrow_mut(|state| *state = State { phase, touched: None });
+    STATE.with_borrow_mut(|state| {
+        *state = State {
+            phase,
+            touched: None,
+        }
+    });
 }
 
 /// From now on, touching the outside is refused and remembered.

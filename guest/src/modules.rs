@@ -78,7 +78,10 @@ fn note_loaded(path: &str) {
 
 /// How the file at `path` is to be understood.
 pub fn format(ctx: &Ctx<'_>, path: &str) -> Format {
-    let extension = path.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
+    let extension = path
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.rsplit_once('.'));
     match extension.map(|(_, extension)| extension) {
         Some("mjs") => Format::Module,
         Some("json") => Format::Json,
@@ -119,9 +122,11 @@ fn detected(ctx: &Ctx<'_>, path: &str) -> Format {
 /// that the error shown is the one the author made.
 fn declares_module(source: &str) -> bool {
     source.lines().map(str::trim_start).any(|line| {
-        ["import ", "import{", "import\"", "import'", "export ", "export{"]
-            .iter()
-            .any(|start| line.starts_with(start))
+        [
+            "import ", "import{", "import\"", "import'", "export ", "export{",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
     })
 }
 
@@ -139,7 +144,12 @@ pub fn compile<'js>(ctx: &Ctx<'js>, source: &str, path: &str) -> Result<Value<'j
     compile_wrapper(ctx, source, path, 0)
 }
 
-fn compile_wrapper<'js>(ctx: &Ctx<'js>, source: &str, path: &str, flags: u32) -> Result<Value<'js>> {
+fn compile_wrapper<'js>(
+    ctx: &Ctx<'js>,
+    source: &str,
+    path: &str,
+    flags: u32,
+) -> Result<Value<'js>> {
     // `#!` is a comment, but not inside of a function.
     let (hash_bang, source) = match source.strip_prefix("#!") {
         Some(rest) => ("//", rest),
@@ -189,7 +199,12 @@ fn c_string(ctx: &Ctx<'_>, text: &str) -> Result<CString> {
 }
 
 /// `native.resolve`: the path or name, and its format.
-pub fn resolve<'js>(ctx: &Ctx<'js>, specifier: &str, from: &str, asker: Asker) -> Result<Array<'js>> {
+pub fn resolve<'js>(
+    ctx: &Ctx<'js>,
+    specifier: &str,
+    from: &str,
+    asker: Asker,
+) -> Result<Array<'js>> {
     let answer = Array::new(ctx.clone())?;
     match resolver::resolve(specifier, from, asker) {
         Some(Found::Builtin(name)) => {

@@ -66,7 +66,9 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "bodyBytes", body_bytes)?;
     define(ctx, native, "fetch", begin_fetch)?;
     define(ctx, native, "timer", timer)?;
-    define(ctx, native, "cancel", |operation: u32| operations::cancel(operation))?;
+    define(ctx, native, "cancel", |operation: u32| {
+        operations::cancel(operation)
+    })?;
     define(ctx, native, "log", log)?;
     define(ctx, native, "now", now)?;
     define(ctx, native, "random", random)?;
@@ -78,12 +80,7 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     })
 }
 
-fn respond<'js>(
-    ctx: Ctx<'js>,
-    status: u16,
-    fields: JsString<'js>,
-    body: Value<'js>,
-) -> Result<()> {
+fn respond<'js>(ctx: Ctx<'js>, status: u16, fields: JsString<'js>, body: Value<'js>) -> Result<()> {
     let fields = text::latin1(&fields);
     let sent = if body.is_undefined() || body.is_null() {
         invocation::respond(status, &fields, &[])
@@ -93,13 +90,19 @@ fn respond<'js>(
     if sent {
         Ok(())
     } else {
-        Err(Exception::throw_message(&ctx, "the response was sent already"))
+        Err(Exception::throw_message(
+            &ctx,
+            "the response was sent already",
+        ))
     }
 }
 
 fn begin_response<'js>(ctx: Ctx<'js>, status: u16, fields: JsString<'js>) -> Result<u32> {
     match invocation::begin_response(status, &text::latin1(&fields)) {
-        0 => Err(Exception::throw_message(&ctx, "the response was sent already")),
+        0 => Err(Exception::throw_message(
+            &ctx,
+            "the response was sent already",
+        )),
         body => Ok(body),
     }
 }
@@ -112,7 +115,10 @@ fn body_write<'js>(
     reject: Function<'js>,
 ) -> Result<u32> {
     let operation = bodies::begin_write(body, &text::bytes(&chunk)?);
-    Ok(operations::begin(operation, Pending::Write(Settle::new(&ctx, resolve, reject))))
+    Ok(operations::begin(
+        operation,
+        Pending::Write(Settle::new(&ctx, resolve, reject)),
+    ))
 }
 
 fn body_read<'js>(
@@ -123,7 +129,10 @@ fn body_read<'js>(
     reject: Function<'js>,
 ) -> Result<u32> {
     let operation = bodies::begin_read(body, max);
-    Ok(operations::begin(operation, Pending::Read(Settle::new(&ctx, resolve, reject))))
+    Ok(operations::begin(
+        operation,
+        Pending::Read(Settle::new(&ctx, resolve, reject)),
+    ))
 }
 
 fn new_body(ctx: Ctx<'_>) -> Result<u32> {
@@ -173,7 +182,10 @@ fn begin_fetch<'js>(
             _ => fetch::Redirect::Follow,
         },
     });
-    Ok(operations::begin(operation, Pending::Fetch(Settle::new(&ctx, resolve, reject))))
+    Ok(operations::begin(
+        operation,
+        Pending::Fetch(Settle::new(&ctx, resolve, reject)),
+    ))
 }
 
 fn timer<'js>(ctx: Ctx<'js>, delay_ms: f64, callback: Function<'js>) -> Result<u32> {
@@ -181,7 +193,10 @@ fn timer<'js>(ctx: Ctx<'js>, delay_ms: f64, callback: Function<'js>) -> Result<u
     // Rounded up, so that a timer never fires early; NaN and negative count as 0.
     let delay = delay_ms.max(0.0).min(f64::from(i32::MAX)).ceil() as u32;
     let operation = host_operations::begin_wait(delay);
-    Ok(operations::begin(operation, Pending::Wait(Persistent::save(&ctx, callback))))
+    Ok(operations::begin(
+        operation,
+        Pending::Wait(Persistent::save(&ctx, callback)),
+    ))
 }
 
 fn log(level: u32, message: JsString<'_>) {
@@ -203,10 +218,16 @@ fn now(ctx: Ctx<'_>) -> Result<f64> {
 fn random<'js>(ctx: Ctx<'js>, count: u32) -> Result<Value<'js>> {
     loading::refuse_while_frozen(&ctx, "randomness")?;
     if count > 65_536 {
-        return Err(Exception::throw_range(&ctx, "at most 65536 random bytes at once"));
+        return Err(Exception::throw_range(
+            &ctx,
+            "at most 65536 random bytes at once",
+        ));
     }
     let _scratch = scratch::Guard::new();
-    text::to_uint8array(&ctx, &wasi::random::random::get_random_bytes(u64::from(count)))
+    text::to_uint8array(
+        &ctx,
+        &wasi::random::random::get_random_bytes(u64::from(count)),
+    )
 }
 
 fn random_float(ctx: Ctx<'_>) -> Result<f64> {
@@ -242,7 +263,10 @@ fn kv_begin<'js>(
 ) -> Result<u32> {
     loading::refuse_while_frozen(&ctx, "kv")?;
     let operation = kv::begin(command);
-    Ok(operations::begin(operation, Pending::Kv(Settle::new(&ctx, resolve, reject))))
+    Ok(operations::begin(
+        operation,
+        Pending::Kv(Settle::new(&ctx, resolve, reject)),
+    ))
 }
 
 fn kv_get<'js>(
@@ -342,9 +366,14 @@ fn kv_clear<'js>(ctx: Ctx<'js>, resolve: Function<'js>, reject: Function<'js>) -
 }
 
 fn text_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
-    define(ctx, native, "utf8Encode", |ctx: Ctx<'js>, string: JsString<'js>| {
-        text::to_uint8array(&ctx, text::utf8(&string).as_bytes())
-    })?;
+    define(
+        ctx,
+        native,
+        "utf8Encode",
+        |ctx: Ctx<'js>, string: JsString<'js>| {
+            text::to_uint8array(&ctx, text::utf8(&string).as_bytes())
+        },
+    )?;
     define(ctx, native, "utf8Decode", utf8_decode)?;
     define(ctx, native, "base64Encode", |bytes: Value<'js>| {
         Ok::<_, javy::quickjs::Error>(FORGIVING.encode(text::bytes(&bytes)?))
@@ -390,7 +419,10 @@ fn url_parse<'js>(ctx: Ctx<'js>, input: JsString<'js>, base: Value<'js>) -> Resu
             Err(_) => return Ok(Value::new_null(ctx)),
         },
     };
-    match url::Url::options().base_url(base.as_ref()).parse(&text::utf8(&input)) {
+    match url::Url::options()
+        .base_url(base.as_ref())
+        .parse(&text::utf8(&input))
+    {
         Ok(url) => url_parts(&ctx, &url),
         Err(_) => Ok(Value::new_null(ctx)),
     }
@@ -455,12 +487,20 @@ fn module_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "readText", |ctx: Ctx<'js>, path: String| {
         modules::read_text(&ctx, &path)
     })?;
-    define(ctx, native, "compile", |ctx: Ctx<'js>, source: JsString<'js>, path: String| {
-        modules::compile(&ctx, &text::utf8(&source), &path)
-    })?;
-    define(ctx, native, "importModule", |ctx: Ctx<'js>, path: String| {
-        modules::import(&ctx, &path)
-    })
+    define(
+        ctx,
+        native,
+        "compile",
+        |ctx: Ctx<'js>, source: JsString<'js>, path: String| {
+            modules::compile(&ctx, &text::utf8(&source), &path)
+        },
+    )?;
+    define(
+        ctx,
+        native,
+        "importModule",
+        |ctx: Ctx<'js>, path: String| modules::import(&ctx, &path),
+    )
 }
 
 fn resolve<'js>(

@@ -78,11 +78,15 @@ pub fn end(ctx: &Ctx<'_>, operation: u32) -> Result<()> {
         }
         Some(Pending::Read(settle)) => {
             let result = bodies::finish_read(operation).map_err(body_error);
-            done(ctx, settle, result, |ctx, chunk| text::to_uint8array(ctx, &chunk))
+            done(ctx, settle, result, |ctx, chunk| {
+                text::to_uint8array(ctx, &chunk)
+            })
         }
         Some(Pending::Write(settle)) => {
             let result = bodies::finish_write(operation).map_err(body_error);
-            done(ctx, settle, result, |ctx, ()| Ok(Value::new_undefined(ctx.clone())))
+            done(ctx, settle, result, |ctx, ()| {
+                Ok(Value::new_undefined(ctx.clone()))
+            })
         }
         Some(Pending::Fetch(settle)) => {
             let result = fetch::finish(operation).map_err(|error| (error.code, error.message));
@@ -146,9 +150,10 @@ fn kv_error(error: &kv::Error) -> (String, String) {
 fn body_error(error: bodies::Error) -> (String, String) {
     match error {
         bodies::Error::Closed => ("closed".into(), "the other side is gone".into()),
-        bodies::Error::TooLarge => {
-            ("response_too_large".into(), "the response exceeded its size limit".into())
-        }
+        bodies::Error::TooLarge => (
+            "response_too_large".into(),
+            "the response exceeded its size limit".into(),
+        ),
         bodies::Error::Failed(detail) => ("body".into(), detail),
     }
 }

@@ -45,7 +45,9 @@ pub fn bytes<'a>(value: &'a Value<'_>) -> Result<Cow<'a, [u8]>> {
         return Ok(Cow::Owned(utf8(string).into_bytes()));
     }
     let object = value.as_object().ok_or_else(|| not_bytes(value.ctx()))?;
-    view(object).map(Cow::Borrowed).ok_or_else(|| not_bytes(value.ctx()))
+    view(object)
+        .map(Cow::Borrowed)
+        .ok_or_else(|| not_bytes(value.ctx()))
 }
 
 fn not_bytes(ctx: &Ctx<'_>) -> javy::quickjs::Error {
@@ -66,7 +68,10 @@ fn view<'a>(object: &'a Object<'_>) -> Option<&'a [u8]> {
         if pointer.is_null() {
             drop(object.ctx().catch());
             // An empty buffer has no address.
-            return object.as_array_buffer().is_some_and(|b| b.is_empty()).then_some(&[]);
+            return object
+                .as_array_buffer()
+                .is_some_and(|b| b.is_empty())
+                .then_some(&[]);
         }
         Some(std::slice::from_raw_parts(pointer, len as usize))
     }

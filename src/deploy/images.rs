@@ -149,7 +149,10 @@ impl Images {
     fn slot(&self, id: &DeploymentId) -> Arc<Slot> {
         let now = self.shared.uses.fetch_add(1, Ordering::Relaxed);
         let images = self.shared.images.read();
-        let found = images.unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let found = images
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned();
         let slot = found.unwrap_or_else(|| self.add_slot(id));
         slot.used.store(now, Ordering::Relaxed);
         slot
@@ -177,7 +180,9 @@ impl Images {
             Ok(snapshot) => snapshot,
             Err(_) => {
                 tracing::info!(deployment = %load.id, "taking a snapshot again");
-                let loaded = engine.load(files.clone(), load.settings(), load.limits).await;
+                let loaded = engine
+                    .load(files.clone(), load.settings(), load.limits)
+                    .await;
                 let loaded = loaded.map_err(Error::internal)?;
                 self.write_snapshot(&load.id, &engine, &loaded.snapshot)
                     .await
@@ -185,7 +190,9 @@ impl Images {
                 loaded.snapshot
             }
         };
-        image(engine, snapshot, files).await.map_err(Error::internal)
+        image(engine, snapshot, files)
+            .await
+            .map_err(Error::internal)
     }
 
     async fn restore_files(&self, id: &DeploymentId) -> Result<PathBuf, Error> {
@@ -195,7 +202,11 @@ impl Images {
         }
         let (shared, id) = (Arc::clone(&self.shared), *id);
         super::blocking(move || {
-            let bundle = shared.store.functions().bundle(&id).map_err(super::from_store)?;
+            let bundle = shared
+                .store
+                .functions()
+                .bundle(&id)
+                .map_err(super::from_store)?;
             let bundle = bundle.ok_or_else(|| {
                 Error::internal(format!("deployment {id} has no bundle in the store"))
             })?;
@@ -218,8 +229,11 @@ impl Images {
         .await
         .context("writing the files panicked")?
         .context("cannot write the deployment's files")?;
-        let loaded = engine.load(folder.clone(), load.settings(), load.limits).await?;
-        self.write_snapshot(&load.id, &engine, &loaded.snapshot).await?;
+        let loaded = engine
+            .load(folder.clone(), load.settings(), load.limits)
+            .await?;
+        self.write_snapshot(&load.id, &engine, &loaded.snapshot)
+            .await?;
         let snapshot_bytes = loaded.snapshot.len() as u64;
         let image = image(engine, loaded.snapshot, folder).await?;
         let slot = self.slot(&load.id);

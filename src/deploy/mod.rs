@@ -235,4 +235,3 @@ fn describe(refusal: &Refusal) -> String {
         (file, line) => format!("{file}:{line}:{}: {}", refusal.column, refusal.message),
     }
 }
-

@@ -76,8 +76,12 @@ pub(super) fn source(filename: &str, bytes: Bytes) -> Result<Vec<File>, Error> {
     let is_name = !filename.is_empty()
         && filename.len() <= limits::PATH_BYTES_MAX
         && !filename.starts_with('.')
-        && filename.chars().all(|c| !c.is_control() && !matches!(c, '/' | '\\'));
-    let is_source = [".js", ".mjs", ".cjs"].iter().any(|end| filename.ends_with(end));
+        && filename
+            .chars()
+            .all(|c| !c.is_control() && !matches!(c, '/' | '\\'));
+    let is_source = [".js", ".mjs", ".cjs"]
+        .iter()
+        .any(|end| filename.ends_with(end));
     if !is_name || !is_source {
         return Err(invalid(format!(
             "filename {filename:?} must be a plain name ending in .js, .mjs or .cjs"
@@ -85,10 +89,16 @@ pub(super) fn source(filename: &str, bytes: Bytes) -> Result<Vec<File>, Error> {
     }
     if bytes.len() > limits::UPLOAD_BYTES_MAX {
         let max = limits::UPLOAD_BYTES_MAX;
-        return Err(Error::new(Code::ArchiveTooLarge, format!("more than {max} bytes of source")));
+        return Err(Error::new(
+            Code::ArchiveTooLarge,
+            format!("more than {max} bytes of source"),
+        ));
     }
     if std::str::from_utf8(&bytes).is_err() {
-        return Err(Error::new(Code::ArchiveInvalid, "the source is not UTF-8 text"));
+        return Err(Error::new(
+            Code::ArchiveInvalid,
+            "the source is not UTF-8 text",
+        ));
     }
     Ok(vec![File {
         path: filename.to_owned(),

@@ -104,7 +104,10 @@ impl Bodies {
     /// The body of a subrequest's answer.
     pub(super) fn download(&mut self, body: outbound::Body) -> wasmtime::Result<u32> {
         let rest = Bytes::new();
-        self.add(Body::Download(Arc::new(Mutex::new(Download { body, rest }))))
+        self.add(Body::Download(Arc::new(Mutex::new(Download {
+            body,
+            rest,
+        }))))
     }
 
     /// Takes the reading end of an upload; none if it has one already.

@@ -57,7 +57,10 @@ impl State {
             || request.url.len() > TARGET_BYTES_MAX
             || request.fields.len() > FIELDS_BYTES_MAX
         {
-            return Err(("invalid_url", "the method, URL or headers are too long".into()));
+            return Err((
+                "invalid_url",
+                "the method, URL or headers are too long".into(),
+            ));
         }
         if self.budget.subrequests == 0 {
             let max = self.budget.limits.subrequests;

@@ -42,20 +42,26 @@ async fn run(namespace: &Namespace, command: kv::Command) -> Result<kv::Reply, k
         kv::Command::Has(key) => kv::Reply::Flag(namespace.has(&key).map_err(error)?),
         kv::Command::Put(put) => {
             let expiry = expiry(put.ttl)?;
-            let written = namespace.set(&put.key, Bytes::from(put.value), expiry).await;
+            let written = namespace
+                .set(&put.key, Bytes::from(put.value), expiry)
+                .await;
             written.map_err(error)?;
             kv::Reply::Flag(true)
         }
         kv::Command::Delete(key) => kv::Reply::Flag(namespace.delete(&key).await.map_err(error)?),
         kv::Command::Listing(listing) => list(namespace, &listing)?,
         kv::Command::Increment(increment) => {
-            let sum = namespace.increment(&increment.key, increment.by, None).await;
+            let sum = namespace
+                .increment(&increment.key, increment.by, None)
+                .await;
             kv::Reply::Number(sum.map_err(error)?)
         }
         kv::Command::Swap(swap) => {
             let expiry = expiry(swap.ttl)?;
             let (expected, value) = (swap.expected.map(Bytes::from), swap.value.map(Bytes::from));
-            let written = namespace.compare_and_set(&swap.key, expected, value, expiry).await;
+            let written = namespace
+                .compare_and_set(&swap.key, expected, value, expiry)
+                .await;
             kv::Reply::Flag(written.map_err(error)?)
         }
         kv::Command::Clear => {

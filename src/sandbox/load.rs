@@ -96,8 +96,8 @@ impl Engine {
         };
         let budget = Budget::new(limits, self.base_bytes().max(SNAPSHOT_BYTES_MAX));
         let state = State::for_loading(grants, budget, Loading::new(settings));
-        let mut store = new_store(self.wasmtime(), state, LOAD_FUEL_MAX)
-            .map_err(anyhow::Error::from)?;
+        let mut store =
+            new_store(self.wasmtime(), state, LOAD_FUEL_MAX).map_err(anyhow::Error::from)?;
         let run = async {
             let guest = pre.instantiate_async(&mut store).await?;
             guest.call_load(&mut store).await
@@ -181,7 +181,10 @@ pub(super) async fn prepare(
     let guest = blank.instantiate_async(&mut store).await?;
     let prepared = guest.call_prepare(&mut store).await;
     for entry in store.data_mut().take_log() {
-        tracing::warn!(message = entry.message, "the guest said while it was prepared");
+        tracing::warn!(
+            message = entry.message,
+            "the guest said while it was prepared"
+        );
     }
     prepared?;
     let loading = store.data_mut().take_loading().unwrap_or_default();

@@ -58,7 +58,9 @@ impl Outcome {
         if usage.response_refused {
             return Self::ResponseTooLarge;
         }
-        let overflowed = failure.message.starts_with("Maximum call stack size exceeded");
+        let overflowed = failure
+            .message
+            .starts_with("Maximum call stack size exceeded");
         if failure.name == "RangeError" && overflowed {
             return Self::StackExceeded;
         }

@@ -3,7 +3,6 @@
 import {
   ArrayPrototypeSort,
   ObjectDefineProperty,
-  SafeString,
   StringPrototypeCharCodeAt,
   StringPrototypeIndexOf,
   StringPrototypeReplaceAll,

@@ -128,7 +128,8 @@ test('fetch: what comes back', async () => {
   ]);
   assert.deepEqual(
     await parts(
-      'const got = []; for await (const c of r.body) got.push(Buffer.from(c).toString()); return [got, r.bodyUsed]',
+      `const got = []; for await (const c of r.body) got.push(Buffer.from(c).toString());
+      return [got, r.bodyUsed]`,
     ),
     [['{"a"', ':1}'], true],
   );

@@ -79,7 +79,7 @@ test('intervals, and clearing from within', async () => {
   );
 });
 
-test('immediates come before waiting timers and in order; nextTick and microtasks first', async () => {
+test('immediates before waiting timers, nextTick and microtasks before both', async () => {
   assert.deepEqual(
     await logs(`
       setTimeout(log, 5, 'timer');

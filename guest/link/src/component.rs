@@ -13,8 +13,7 @@ use wasm_encoder::{
     Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection,
     ComponentExportKind, ComponentExportSection, ComponentImportSection, ComponentTypeRef,
     ComponentTypeSection, ComponentValType, CoreTypeSection, EntityType, ExportKind,
-    InstanceSection, MemoryType, ModuleArg, ModuleType, PrimitiveValType,
-    RawSection, ValType,
+    InstanceSection, MemoryType, ModuleArg, ModuleType, PrimitiveValType, RawSection, ValType,
 };
 use wasmparser::{ComponentExternalKind, FuncType, Parser, Payload};
 
@@ -85,7 +84,8 @@ impl Composer {
                         let import = import?;
                         match import.ty {
                             wasmparser::ComponentTypeRef::Instance(_) => {
-                                this.instances.insert(import.name.name.to_owned(), instances);
+                                this.instances
+                                    .insert(import.name.name.to_owned(), instances);
                                 instances += 1;
                             }
                             other => bail!("unexpected import of {other:?}"),
@@ -208,7 +208,11 @@ impl Composer {
                 self.component_functions += 1;
             }
             self.component.section(&aliases).section(&functions);
-            lowered.push((import.module.clone(), import.name.clone(), self.core_functions));
+            lowered.push((
+                import.module.clone(),
+                import.name.clone(),
+                self.core_functions,
+            ));
             self.core_functions += 1;
         }
         Ok(lowered)
@@ -281,8 +285,8 @@ fn lifted_type(types: &mut ComponentTypeSection, name: &str, ty: &FuncType) -> R
         bail!("the guest's {name} has {} parameters", ty.params().len());
     }
     function.params(params);
-    let result = (!ty.results().is_empty())
-        .then_some(ComponentValType::Primitive(PrimitiveValType::Bool));
+    let result =
+        (!ty.results().is_empty()).then_some(ComponentValType::Primitive(PrimitiveValType::Bool));
     function.result(result);
     Ok(())
 }
@@ -331,4 +335,3 @@ fn value_type(value: wasmparser::ValType) -> ValType {
         other => unreachable!("host functions have no {other:?}"),
     }
 }
-

@@ -8,7 +8,9 @@ use wasm_encoder::{
     ConstExpr, DataSection, EntityType, ExportKind, ExportSection, ImportSection, MemorySection,
     MemoryType, Module, RawSection,
 };
-use wasmparser::{ConstExpr as ParsedConst, DataKind, FuncType, Operator, Parser, Payload, TypeRef};
+use wasmparser::{
+    ConstExpr as ParsedConst, DataKind, FuncType, Operator, Parser, Payload, TypeRef,
+};
 
 /// The exports of the engine that the component lifts.
 pub const LIFTED: [&str; 4] = ["prepare", "load", "start", "resume"];
@@ -54,7 +56,9 @@ pub fn split(wasm: &[u8]) -> Result<Split> {
         engine: engine.finish(),
         image: image(memory.minimum, &parts.data),
         lifted,
-        scratch: parts.scratch.context("the guest exports no AMPOULE_SCRATCH")?,
+        scratch: parts
+            .scratch
+            .context("the guest exports no AMPOULE_SCRATCH")?,
         imports: parts.imports,
     })
 }
@@ -140,7 +144,11 @@ impl Parts {
         for import in section.into_imports() {
             let import = import?;
             let TypeRef::Func(ty) = import.ty else {
-                bail!("the guest imports {}.{}, not a function", import.module, import.name);
+                bail!(
+                    "the guest imports {}.{}, not a function",
+                    import.module,
+                    import.name
+                );
             };
             imports.import(import.module, import.name, EntityType::Function(ty));
             self.imports.push(Import {
@@ -182,7 +190,8 @@ impl Parts {
             let DataKind::Active { offset_expr, .. } = data.kind else {
                 bail!("the guest has passive data");
             };
-            let offset = constant(&offset_expr).context("data at an address that is no constant")?;
+            let offset =
+                constant(&offset_expr).context("data at an address that is no constant")?;
             self.data.push((offset, data.data.to_vec()));
         }
         Ok(())
@@ -237,6 +246,9 @@ fn image(pages: u64, data: &[(u32, Vec<u8>)]) -> Vec<u8> {
         segments.active(0, &at, bytes.iter().copied());
     }
     let mut module = Module::new();
-    module.section(&memories).section(&exports).section(&segments);
+    module
+        .section(&memories)
+        .section(&exports)
+        .section(&segments);
     module.finish()
 }

@@ -21,8 +21,9 @@ pub fn redirect(wasm: &[u8]) -> Result<Vec<u8>> {
         })
         .collect();
     for (function, name) in imported {
-        let answer = exported(&module, &format!("{PREFIX}{name}"))
-            .with_context(|| format!("the guest imports {PREVIEW1}.{name} but does not answer it"))?;
+        let answer = exported(&module, &format!("{PREFIX}{name}")).with_context(|| {
+            format!("the guest imports {PREVIEW1}.{name} but does not answer it")
+        })?;
         module.replace_imported_func(function, |(body, arguments)| {
             for argument in arguments {
                 body.local_get(*argument);

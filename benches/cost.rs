@@ -1,0 +1,2 @@
+//! Placeholder until the harness is written.
+fn main() {}

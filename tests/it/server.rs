@@ -1,0 +1,309 @@
+//! A real server for one test: a folder and a port of its own, stopped on drop.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ampoule::app::App;
+use ampoule::config::{Config, RawConfig};
+use ampoule::server::{self, HttpSettings};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
+
+/// Longest that a test waits for anything: a bound, never a measurement.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Compiled code is shared by all tests, and compiled by the first of them alone.
+static FIRST: Mutex<()> = Mutex::const_new(());
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    pub client: reqwest::Client,
+    pub app: Arc<App>,
+    data: Arc<TempDir>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// What a server is started with, where it differs from the usual.
+#[derive(Clone)]
+pub struct Options {
+    pub key: Option<String>,
+    pub max_concurrent: usize,
+    pub max_concurrent_per_tenant: usize,
+    pub trust_proxy: bool,
+    /// The kernel's list of swap areas; by default one that says "none".
+    pub swaps: Option<PathBuf>,
+    /// An existing data folder.
+    pub data: Option<Arc<TempDir>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            key: None,
+            max_concurrent: 100,
+            max_concurrent_per_tenant: 100,
+            trust_proxy: false,
+            swaps: None,
+            data: None,
+        }
+    }
+}
+
+/// Where compiled code is kept between runs of the tests.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+impl Server {
+    /// A server with everything as usual.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// A server with options.
+    pub async fn with(options: Options) -> Self {
+        let data = options
+            .data
+            .unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a temporary folder")));
+        let mut config = Config::new(RawConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: data.path().join("data"),
+            cache: Some(cache()),
+            key: options.key,
+            trust_proxy: options.trust_proxy,
+            max_concurrent: options.max_concurrent,
+            max_concurrent_per_tenant: options.max_concurrent_per_tenant,
+        })
+        .expect("the configuration is valid");
+        if let Some(swaps) = options.swaps {
+            config.swaps_path = swaps;
+        }
+        let listener = tokio::net::TcpListener::bind(config.listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = {
+            let _first = FIRST.lock().await;
+            App::open(&config, vec![address])
+                .await
+                .expect("the app opens")
+        };
+        let settings = HttpSettings {
+            key: config.key.clone(),
+            trust_proxy: config.trust_proxy,
+            drain: Duration::from_secs(10),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let serving = Arc::clone(&app);
+        let task = tokio::spawn(async move {
+            let stopped = async move {
+                let _ = stopped.await;
+            };
+            server::run(listener, serving, settings, stopped)
+                .await
+                .expect("the server runs");
+        });
+        Self {
+            address,
+            client: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .timeout(PATIENCE)
+                .build()
+                .unwrap(),
+            app,
+            data,
+            stop: Some(stop),
+            task: Some(task),
+        }
+    }
+
+    /// Stops the server in order; answers its data folder, for another one to open.
+    pub async fn stop(mut self) -> Arc<TempDir> {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(task) = self.task.take() {
+            task.await.unwrap();
+        }
+        Arc::clone(&self.data)
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    /// A request to a function of the tenant `default`: `invoke("hello/path?q=1")`.
+    pub fn invoke(&self, target: &str) -> RequestBuilder {
+        self.request(Method::GET, &format!("/invoke/{target}"))
+    }
+
+    pub fn post(&self, target: &str) -> RequestBuilder {
+        self.request(Method::POST, &format!("/invoke/{target}"))
+    }
+
+    /// Begins a deployment of one source file with settings; see docs/api.md.
+    pub fn deploy_request(
+        &self,
+        tenant: &str,
+        function: &str,
+        filename: &str,
+        source: &str,
+        settings: &Value,
+    ) -> RequestBuilder {
+        let path = format!("/api/v1/tenants/{tenant}/functions/{function}?filename={filename}");
+        self.request(Method::PUT, &path)
+            .header("content-type", "application/javascript")
+            .header("x-ampoule-settings", settings.to_string())
+            .body(source.to_owned())
+    }
+
+    /// Deploys `index.js` for the tenant `default`; panics unless it is accepted.
+    pub async fn deploy(&self, function: &str, source: &str) -> Value {
+        self.deploy_with(function, source, json!({})).await
+    }
+
+    /// [`Server::deploy`] with settings.
+    pub async fn deploy_with(&self, function: &str, source: &str, settings: Value) -> Value {
+        let request = self.deploy_request("default", function, "index.js", source, &settings);
+        let answer = Answer::of(request).await;
+        assert_eq!(
+            answer.status,
+            201,
+            "deploying {function}: {}",
+            answer.text()
+        );
+        answer.json()
+    }
+
+    /// Deploys a folder of files, packed as the CLI packs it.
+    pub async fn deploy_files(
+        &self,
+        function: &str,
+        files: &[(&str, &str)],
+        settings: Value,
+    ) -> Answer {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let packed = ampoule::cli::pack::pack(folder.path()).unwrap();
+        let path = format!("/api/v1/tenants/default/functions/{function}");
+        let request = self
+            .request(Method::PUT, &path)
+            .header("content-type", packed.content_type)
+            .header("x-ampoule-settings", settings.to_string())
+            .body(packed.bytes);
+        Answer::of(request).await
+    }
+
+    /// The function's log, oldest first, everything written so far included.
+    pub async fn log(&self, function: &str) -> Vec<Value> {
+        self.app.store.logs().flush().await;
+        let path = format!("/api/v1/tenants/default/functions/{function}/logs?limit=1000");
+        let answer = Answer::of(self.request(Method::GET, &path)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["lines"].as_array().unwrap().clone()
+    }
+
+    /// All messages of the function's log as one text.
+    pub async fn log_text(&self, function: &str) -> String {
+        let lines = self.log(function).await;
+        let messages = lines.iter().map(|line| line["message"].as_str().unwrap());
+        messages.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
+/// An answer, read whole, and held against the contract that every answer keeps.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Sends a request and reads the answer.
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let data_plane = response.url().path().starts_with("/invoke/");
+        let body = response.bytes().await.expect("a whole body").to_vec();
+        let answer = Self {
+            status: status.as_u16(),
+            headers,
+            body,
+        };
+        if data_plane {
+            assert!(
+                answer.headers.contains_key("x-ampoule-invocation"),
+                "{answer:?}"
+            );
+        }
+        answer.check_problem(status);
+        answer
+    }
+
+    fn check_problem(&self, status: StatusCode) {
+        if self.header("content-type") != Some("application/problem+json") {
+            return;
+        }
+        let problem = self.json();
+        assert_eq!(problem["status"], status.as_u16());
+        let code = problem["code"].as_str().expect("a code");
+        assert_eq!(problem["type"], format!("/errors/{code}"));
+        let text = self.text();
+        for leak in ["/app/", ".rs:", "panicked", "stack backtrace", "    at "] {
+            assert!(!text.contains(leak), "{leak:?} in {text}");
+        }
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Asserts status and body text; answers itself.
+    pub fn expect(self, status: u16, body: &str) -> Self {
+        assert_eq!((self.status, self.text().as_str()), (status, body));
+        self
+    }
+
+    /// Asserts that it is a problem with this status and code; answers itself.
+    pub fn expect_problem(self, status: u16, code: &str) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(self.json()["code"], code, "{}", self.text());
+        self
+    }
+}
