@@ -19,6 +19,9 @@ await build({
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: 'eof',
+  // QuickJS has no Atomics in WebAssembly, and node-inspect-extracted looks into it at the start;
+  // globals.js takes it away again.
+  banner: { js: 'globalThis.Atomics ??= {};' },
   logLevel: 'warning',
   // Every free `Map`, `Symbol` … in the bundle means the one captured at the beginning.
   inject: ['src/captured.js'],
