@@ -66,10 +66,12 @@ fn runs(start: usize, memory: &[u8]) -> Vec<(usize, usize)> {
 pub fn memory_bytes(image: &[u8]) -> Result<usize> {
     for payload in Parser::new(0).parse_all(image) {
         if let Payload::MemorySection(section) = payload? {
-            for memory in section {
-                let pages = usize::try_from(memory?.initial)?;
-                return pages.checked_mul(WASM_PAGE).context("an image too large");
-            }
+            let memory = section
+                .into_iter()
+                .next()
+                .context("an image without memory")??;
+            let pages = usize::try_from(memory.initial)?;
+            return pages.checked_mul(WASM_PAGE).context("an image too large");
         }
     }
     bail!("an image without memory")
