@@ -155,11 +155,12 @@ fn compile_wrapper<'js>(
         Some(rest) => ("//", rest),
         None => ("", source),
     };
-    // The wrapper stands on line 0, so that lines and columns are those of the file.
+    // The wrapper stands above line 1, so that lines and columns are those of the file. QuickJS
+    // takes a first line of 0 for "not given", so it begins at -2.
     let wrapped = format!(
-        "(function (exports, require, module, __filename, __dirname) {{\n{hash_bang}{source}\n}})"
+        "(function (exports, require, module, __filename, __dirname) {{\n\n\n{hash_bang}{source}\n}})"
     );
-    eval(ctx, wrapped, path, qjs::JS_EVAL_TYPE_GLOBAL | flags, 0)
+    eval(ctx, wrapped, path, qjs::JS_EVAL_TYPE_GLOBAL | flags, -2)
 }
 
 fn eval<'js>(

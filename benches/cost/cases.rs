@@ -1,0 +1,140 @@
+//! The functions that are measured, and what they are asked.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+/// What the kv case reads, and what it finds.
+pub(crate) const KV_KEY: &str = "greeting";
+/// As the store keeps it: JSON text.
+pub(crate) const KV_VALUE: &str = r#""hello""#;
+/// What the fetch case is answered.
+pub(crate) const FETCHED: &str = r#"{"greeting":"hello"}"#;
+
+/// A request header section such as a browser's proxy would hand on.
+const FIELDS: &str = "host: 127.0.0.1:4000\r\nuser-agent: curl/8.5.0\r\naccept: */*\r\n";
+const JSON_FIELDS: &str = "host: 127.0.0.1:4000\r\nuser-agent: curl/8.5.0\r\naccept: */*\r\n\
+                           content-type: application/json\r\ncontent-length: 44\r\n";
+const JSON_BODY: &str = r#"{"name":"Ada","items":[1,2,3],"urgent":true}"#;
+const JSON_HANDLER: &str = "module.exports = (req, res) => {
+  const { name, items } = req.body;
+  res.json({ hello: name, count: items.length });
+};
+";
+const JSON_ANSWER: &str = r#"{"hello":"Ada","count":3}"#;
+
+/// Size of the large source, in bytes, and the functions in it.
+const LARGE_BYTES: usize = 176 << 10;
+const LARGE_FUNCTIONS: usize = 2000;
+
+/// One function and one request to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// As in the table.
+    pub(crate) name: String,
+    /// `index.js`
+    pub(crate) source: String,
+    /// The HTTP method.
+    pub(crate) method: &'static str,
+    /// `name: value` lines.
+    pub(crate) fields: &'static str,
+    /// The request's body.
+    pub(crate) content: Bytes,
+    /// The body that it answers.
+    pub(crate) answer: &'static str,
+}
+
+impl Case {
+    fn get(name: &str, source: &str, answer: &'static str) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: source.to_owned(),
+            method: "GET",
+            fields: FIELDS,
+            content: Bytes::new(),
+            answer,
+        }
+    }
+
+    fn post_json(name: &str, source: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            source,
+            method: "POST",
+            fields: JSON_FIELDS,
+            content: Bytes::from_static(JSON_BODY.as_bytes()),
+            answer: JSON_ANSWER,
+        }
+    }
+}
+
+/// `noop`, `json`, `kv` and `fetch`; `peer` answers the last.
+pub(crate) fn all(peer: SocketAddr) -> Vec<Case> {
+    vec![
+        Case::get(
+            "noop",
+            "module.exports = (req, res) => {\n  res.end();\n};\n",
+            "",
+        ),
+        Case::post_json("json", JSON_HANDLER.to_owned()),
+        Case::get(
+            "kv",
+            &format!(
+                "module.exports = async (req, res) => {{
+  const value = await kv.get('{KV_KEY}');
+  res.json({{ value }});
+}};
+"
+            ),
+            r#"{"value":"hello"}"#,
+        ),
+        Case::get(
+            "fetch",
+            &format!(
+                "module.exports = async (req, res) => {{
+  const answer = await fetch('http://{peer}/greeting');
+  res.json(await answer.json());
+}};
+"
+            ),
+            FETCHED,
+        ),
+    ]
+}
+
+/// The same, with a top level that no snapshot may hold.
+pub(crate) fn impure(source: &str) -> String {
+    format!("const born = Date.now();\n{source}")
+}
+
+/// The JSON case at the end of 176 KB of source, all of it reachable.
+pub(crate) fn large() -> Case {
+    let mut source = String::with_capacity(LARGE_BYTES);
+    source.push_str("const all = [];\n");
+    let share = (LARGE_BYTES - source.len() - JSON_HANDLER.len()) / LARGE_FUNCTIONS;
+    for number in 0..LARGE_FUNCTIONS {
+        let start = source.len();
+        let _ = write!(
+            source,
+            "all.push(function f{number}(a, b) {{ return a > {number} ? [a, b] : a + b; }}); //"
+        );
+        let rest = share.saturating_sub(source.len() - start + 1);
+        source.extend(std::iter::repeat_n('.', rest));
+        source.push('\n');
+    }
+    source.push_str(JSON_HANDLER);
+    source.push_str("module.exports.all = all;\n");
+    let name = format!("json, {} KB of source", source.len() >> 10);
+    Case::post_json(&name, source)
+}
+
+/// What every function of the round robin is asked, and answers.
+pub(crate) fn fleet() -> Case {
+    Case::post_json("json, 900 functions", String::new())
+}
+
+/// One function of the round robin; no two are the same.
+pub(crate) fn fleet_source(number: usize) -> String {
+    format!("const id = 'function {number}';\n{JSON_HANDLER}module.exports.id = id;\n")
+}

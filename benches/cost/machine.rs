@@ -1,0 +1,132 @@
+//! What the figures were measured on, and what the kernel counts for us.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
+
+use super::sandbox::Host;
+
+/// Versions of what is compared.
+const LOCK: &str = include_str!("../../Cargo.lock");
+const GUEST_LOCK: &str = include_str!("../../guest/Cargo.lock");
+
+/// Memory that a process holds, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Resident set, without what is shared with the images below.
+    pub(crate) resident: f64,
+    /// Pages of the images that sandboxes are mapped from.
+    pub(crate) images: f64,
+    /// Open files.
+    pub(crate) open_files: f64,
+}
+
+impl Memory {
+    /// As of now.
+    pub(crate) fn now() -> Result<Self> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let kib = |name: &str| -> Result<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let value = line.and_then(|line| line.split_whitespace().nth(1));
+            let value = value.with_context(|| format!("/proc/self/status has no {name}"))?;
+            Ok(value.parse::<f64>()? * 1024.0)
+        };
+        let mut memory = Self {
+            resident: kib("RssAnon")? + kib("RssFile")?,
+            images: 0.0,
+            open_files: 0.0,
+        };
+        for entry in fs::read_dir("/proc/self/fd")? {
+            let path = entry?.path();
+            memory.open_files += 1.0;
+            let is_image = |target: &Path| target.to_string_lossy().starts_with("/memfd:");
+            if fs::read_link(&path).is_ok_and(|target| is_image(&target)) {
+                memory.images += fs::metadata(&path)?.blocks() as f64 * 512.0;
+            }
+        }
+        Ok(memory)
+    }
+
+    /// What has come since.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            resident: self.resident - before.resident,
+            images: self.images - before.images,
+            open_files: self.open_files - before.open_files,
+        }
+    }
+
+    /// The share of each of `count`.
+    pub(crate) fn per(&self, count: usize) -> Self {
+        let count = count as f64;
+        Self {
+            resident: self.resident / count,
+            images: self.images / count,
+            open_files: self.open_files / count,
+        }
+    }
+}
+
+/// Minor page faults of this thread since it began (proc(5), `minflt`).
+pub(crate) fn page_faults() -> Result<u64> {
+    let stat = fs::read_to_string("/proc/thread-self/stat")?;
+    // The name in parentheses may hold blanks; what follows it does not.
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .context("/proc/thread-self/stat has no name")?;
+    let faults = fields.split_whitespace().nth(7);
+    Ok(faults.context("/proc/thread-self/stat is short")?.parse()?)
+}
+
+/// Every image keeps a file open: takes as many as the system lets us.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // If it is refused, deploying says what is missing.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
+}
+
+/// The facts, by name.
+pub(crate) fn facts(host: &Host) -> Value {
+    let reset = host.engine.reset();
+    json!({
+        "kernel": first_line("/proc/sys/kernel/osrelease"),
+        "cpu": cpu(),
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "pagemap_scan": reset.pagemap_scan,
+        "pagemap_scan_reason": reset.reason,
+        "transparent_hugepages": first_line("/sys/kernel/mm/transparent_hugepage/enabled"),
+        "wasmtime": version(LOCK, "wasmtime"),
+        "native_quickjs": format!("rquickjs-sys {}", version(LOCK, "rquickjs-sys")),
+        "guest_quickjs": format!("rquickjs-sys {}", version(GUEST_LOCK, "rquickjs-sys")),
+    })
+}
+
+fn first_line(path: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().next().unwrap_or("unknown").to_owned()
+}
+
+fn cpu() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    let name = line.and_then(|line| line.split_once(':'));
+    name.map_or("unknown", |(_, name)| name.trim()).to_owned()
+}
+
+/// The version of a package in a `Cargo.lock`.
+fn version<'a>(lock: &'a str, package: &str) -> &'a str {
+    let entry = lock.split_once(&format!("name = \"{package}\"\nversion = \""));
+    entry
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map_or("unknown", |(version, _)| version)
+}
