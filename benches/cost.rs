@@ -179,10 +179,16 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     let image = host.deploy(&large.source).await?;
     subjects.push(sandbox_subject(&large, report::FRESH, vec![image]));
     let (fleet, images) = deploy_fleet(&mut host).await?;
-    subjects.push(sandbox_subject(&cases::fleet(), report::ROUND_ROBIN, images));
+    subjects.push(sandbox_subject(
+        &cases::fleet(),
+        report::ROUND_ROBIN,
+        images,
+    ));
 
     if arguments.smoke {
-        subjects.iter_mut().for_each(|subject| subject.batch_len = 3);
+        subjects
+            .iter_mut()
+            .for_each(|subject| subject.batch_len = 3);
     }
     let rounds = if arguments.smoke { 1 } else { arguments.rounds };
     for _ in 0..rounds {
@@ -208,7 +214,11 @@ async fn add_case(host: &mut Host, case: &Case, subjects: &mut Vec<Subject>) -> 
     anyhow::ensure!(!fresh.is_per_request, "{}: no snapshot", case.name);
     anyhow::ensure!(per_request.is_per_request, "{}: a snapshot", case.name);
     subjects.push(sandbox_subject(case, report::FRESH, vec![fresh]));
-    subjects.push(sandbox_subject(case, report::PER_REQUEST, vec![per_request]));
+    subjects.push(sandbox_subject(
+        case,
+        report::PER_REQUEST,
+        vec![per_request],
+    ));
     subjects.push(Subject {
         row: Row::new(&case.name, report::NATIVE_FRESH, None),
         runner: Runner::Fresh(Fresh::new(case)),
@@ -243,8 +253,10 @@ async fn deploy_fleet(host: &mut Host) -> Result<(Fleet, Vec<Deployment>)> {
     let mut ready_micros = Vec::with_capacity(FLEET_LEN);
     let case = cases::fleet();
     // Sandboxes that were used keep memory of their own: use them all before measuring.
-    let first = host.deploy(&cases::fleet_source(FLEET_LEN)).await?;
-    host.fill_pool(&first.image, &case).await?;
+    let slow = cases::slow();
+    let deployment = host.deploy(&slow.source).await?;
+    let unused = Memory::now()?;
+    host.fill_pool(&deployment.image, &slow).await?;
     let before = Memory::now()?;
     for number in 0..FLEET_LEN {
         let deployment = host.deploy(&cases::fleet_source(number)).await?;
@@ -257,6 +269,9 @@ async fn deploy_fleet(host: &mut Host) -> Result<(Fleet, Vec<Deployment>)> {
     let fleet = Fleet {
         len: FLEET_LEN,
         sandboxes: sandbox::SANDBOXES,
+        each_sandbox: before
+            .since(&unused)
+            .per(usize::try_from(sandbox::SANDBOXES)?),
         each: after.since(&before).per(FLEET_LEN),
         load_micros: report::median(&mut load_micros),
         ready_micros: report::median(&mut ready_micros),

@@ -5,6 +5,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+/// The case whose ratios have bars.
+pub(crate) const JSON: &str = "json";
+/// The same with much source around it.
+pub(crate) const LARGE: &str = "json, 176 KB of source";
+/// The same as many functions.
+pub(crate) const FLEET: &str = "json, 900 functions";
+
 /// What the kv case reads, and what it finds.
 pub(crate) const KV_KEY: &str = "greeting";
 /// As the store keeps it: JSON text.
@@ -77,7 +84,7 @@ pub(crate) fn all(peer: SocketAddr) -> Vec<Case> {
             "module.exports = (req, res) => {\n  res.end();\n};\n",
             "",
         ),
-        Case::post_json("json", JSON_HANDLER.to_owned()),
+        Case::post_json(JSON, JSON_HANDLER.to_owned()),
         Case::get(
             "kv",
             &format!(
@@ -125,13 +132,21 @@ pub(crate) fn large() -> Case {
     }
     source.push_str(JSON_HANDLER);
     source.push_str("module.exports.all = all;\n");
-    let name = format!("json, {} KB of source", source.len() >> 10);
-    Case::post_json(&name, source)
+    Case::post_json(LARGE, source)
 }
 
 /// What every function of the round robin is asked, and answers.
 pub(crate) fn fleet() -> Case {
-    Case::post_json("json, 900 functions", String::new())
+    Case::post_json(FLEET, String::new())
+}
+
+/// A function that stays in its sandbox for a while, so that many can be in use at once.
+pub(crate) fn slow() -> Case {
+    Case::get(
+        "slow",
+        "module.exports = (req, res) => {\n  setTimeout(() => res.end(), 300);\n};\n",
+        "",
+    )
 }
 
 /// One function of the round robin; no two are the same.

@@ -6,7 +6,9 @@ use crate::bindings::Guest;
 use crate::failure::Failure;
 use crate::host::{deployment, invocation};
 use crate::modules::Format;
-use crate::{engine, files, loading, modules, natives, operations, rejections, scratch, text};
+use crate::{
+    engine, files, heap, loading, modules, natives, operations, rejections, scratch, text,
+};
 
 struct Function;
 
@@ -207,6 +209,7 @@ fn parse_place(stack: &str) -> (String, u32, u32) {
 
 /// Hands over all of memory above the stack.
 fn save_snapshot() {
+    heap::tidy();
     unsafe extern "C" {
         // Defined by the linker: where data begins. The stack lies below (`--stack-first`).
         static __global_base: u8;

@@ -139,7 +139,9 @@ async fn keys_and_values_out_of_bounds_are_refused_and_nothing_is_written() {
     assert_eq!(refusal, type_error("ERR_INVALID_ARG_TYPE"));
     // As JSON text, a string has two bytes more.
     let large = |bytes: usize| "x".repeat(bytes - 2);
-    let refusal = kv.refusal("set", json!(["key", large((1 << 20) + 1)])).await;
+    let refusal = kv
+        .refusal("set", json!(["key", large((1 << 20) + 1)]))
+        .await;
     assert_eq!(refusal, invalid);
     for by in [json!("1"), json!({})] {
         let refusal = kv.refusal("increment", json!(["key", by])).await;
@@ -163,12 +165,14 @@ async fn a_time_to_live_is_in_seconds() {
     let kv = Kv::of(&server, "default").await;
     let begun = tokio::time::Instant::now();
     kv.value("set", json!(["a minute", 1, 60])).await;
-    kv.value("set", json!(["an hour", 1, { "ttl": 3600 }])).await;
+    kv.value("set", json!(["an hour", 1, { "ttl": 3600 }]))
+        .await;
     kv.value("set", json!(["for good", 1, 0])).await;
     kv.value("set", json!(["a second", 1, 1])).await;
     kv.value("set", json!(["half", 1, { "ttlMs": 500 }])).await;
     kv.value("set", json!(["fraction", 1, 0.5])).await;
-    kv.value("set", json!(["past", 1, { "expiresAt": 1000 }])).await;
+    kv.value("set", json!(["past", 1, { "expiresAt": 1000 }]))
+        .await;
     kv.gone("past").await;
     kv.gone("half").await;
     kv.gone("fraction").await;
@@ -214,7 +218,8 @@ async fn a_plain_write_clears_an_older_time_to_live_and_an_increment_keeps_it() 
     kv.value("compareAndSet", json!(["swapped", 1, 2])).await;
     kv.value("set", json!(["counted", 1, short])).await;
     kv.value("increment", json!(["counted"])).await;
-    kv.value("compareAndSet", json!(["taken", null, 1, short])).await;
+    kv.value("compareAndSet", json!(["taken", null, 1, short]))
+        .await;
     kv.gone("counted").await;
     kv.gone("taken").await;
     assert_eq!(kv.value("get", json!(["written"])).await, 2);
@@ -249,7 +254,8 @@ async fn keys_are_listed_in_byte_order_page_by_page() {
         kv.value("set", json!([key, 1])).await;
     }
     for number in 0..20 {
-        kv.value("set", json!([format!("job:{number:02}"), 1])).await;
+        kv.value("set", json!([format!("job:{number:02}"), 1]))
+            .await;
     }
     let page = kv.value("list", json!(["jo", { "limit": 2 }])).await;
     assert_eq!(page["keys"], json!(["job", "job:"]));

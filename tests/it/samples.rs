@@ -188,12 +188,7 @@ async fn s0_176_items_are_streamed_with_the_trailing_comma_of_the_sample() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_7_a_route_parameter_names_the_user() {
     let server = Server::start().await;
-    deploy_with(
-        &server,
-        "S1-7-11",
-        json!({ "route": "/users/:userId" }),
-    )
-    .await;
+    deploy_with(&server, "S1-7-11", json!({ "route": "/users/:userId" })).await;
     let answer = Answer::of(server.invoke("sample/users/42?x=1")).await;
     answer.expect(200, r#"{"user":{"id":"42","name":"user 42"}}"#);
     let answer = Answer::of(server.invoke("sample/users/a%20b")).await;
@@ -241,7 +236,7 @@ async fn s1_44_a_caught_error_is_answered_and_logged_with_its_stack() {
         500,
         r#"{"error":"Operation failed","message":"the disk is full"}"#,
     );
-    let log = server.log("sample").await;
+    let log = server.log_with("sample", "Operation failed").await;
     assert_eq!(log.len(), 1, "{log:?}");
     assert_eq!(log[0]["level"], "error");
     let message = log[0]["message"].as_str().unwrap();

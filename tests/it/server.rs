@@ -223,6 +223,25 @@ impl Server {
         let messages = lines.iter().map(|line| line["message"].as_str().unwrap());
         messages.collect::<Vec<_>>().join("\n")
     }
+
+    /// The function's log, once a line with this text is in it: an invocation's lines are
+    /// written when it has ended, which may be after its answer.
+    pub async fn log_with(&self, function: &str, text: &str) -> Vec<Value> {
+        let mut lines = Vec::new();
+        let found = async {
+            loop {
+                lines = self.log(function).await;
+                let mut messages = lines.iter().filter_map(|line| line["message"].as_str());
+                if messages.any(|message| message.contains(text)) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, found).await;
+        waited.unwrap_or_else(|_| panic!("{function} does not log {text:?}"));
+        lines
+    }
 }
 
 impl Drop for Server {

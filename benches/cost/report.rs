@@ -1,0 +1,376 @@
+//! From samples to figures, ratios and bars: a table for people, JSON for programs.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::Once;
+use super::cases;
+use super::machine::Memory;
+
+/// A fresh sandbox from the function's snapshot.
+pub(crate) const FRESH: &str = "fresh sandbox";
+/// A fresh sandbox in which the function's modules are evaluated first.
+pub(crate) const PER_REQUEST: &str = "evaluated per request";
+/// A fresh sandbox of another function every time.
+pub(crate) const ROUND_ROBIN: &str = "fresh sandbox, in turn";
+/// A new native runtime and context.
+pub(crate) const NATIVE_FRESH: &str = "native QuickJS, fresh";
+/// One native context for all calls.
+pub(crate) const NATIVE_WARM: &str = "native QuickJS, warm";
+
+/// The figures of one batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch {
+    p50: f64,
+    p99: f64,
+    fuel: f64,
+    host_calls: f64,
+    faults: f64,
+}
+
+impl Batch {
+    /// Of invocations that caused `faults` page faults together.
+    pub(crate) fn new(all: &[Once], faults: u64) -> Self {
+        let mut micros: Vec<f64> = all.iter().map(|once| once.micros).collect();
+        let of = |what: fn(&Once) -> u64| {
+            let mut values: Vec<f64> = all.iter().map(|once| what(once) as f64).collect();
+            median(&mut values)
+        };
+        Self {
+            p50: quantile(&mut micros, 0.5),
+            p99: quantile(&mut micros, 0.99),
+            fuel: of(|once| once.fuel),
+            host_calls: of(|once| once.host_calls),
+            faults: faults as f64 / all.len() as f64,
+        }
+    }
+}
+
+/// One line of the table.
+pub(crate) struct Row {
+    /// What is run.
+    pub(crate) case: String,
+    /// In what.
+    pub(crate) how: &'static str,
+    /// What it takes while nobody calls it, in bytes.
+    resident_bytes: Option<usize>,
+    /// One for each round.
+    pub(crate) batches: Vec<Batch>,
+}
+
+impl Row {
+    /// A line without figures yet.
+    pub(crate) fn new(case: &str, how: &'static str, resident_bytes: Option<usize>) -> Self {
+        Self {
+            case: case.to_owned(),
+            how,
+            resident_bytes,
+            batches: Vec::new(),
+        }
+    }
+
+    fn is_sandbox(&self) -> bool {
+        !matches!(self.how, NATIVE_FRESH | NATIVE_WARM)
+    }
+
+    /// The median over rounds.
+    fn figure(&self, of: fn(&Batch) -> f64) -> f64 {
+        let mut values: Vec<f64> = self.batches.iter().map(of).collect();
+        median(&mut values)
+    }
+
+    fn to_json(&self) -> Value {
+        let of_sandbox = |figure: f64| self.is_sandbox().then_some(figure);
+        json!({
+            "case": self.case,
+            "how": self.how,
+            "p50_us": rounded(self.figure(|batch| batch.p50)),
+            "p99_us": rounded(self.figure(|batch| batch.p99)),
+            "fuel": of_sandbox(self.figure(|batch| batch.fuel)),
+            "host_calls": of_sandbox(self.figure(|batch| batch.host_calls)),
+            "page_faults": rounded(self.figure(|batch| batch.faults)),
+            "resident_bytes": self.resident_bytes,
+        })
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_sandbox = |of: fn(&Batch) -> f64| {
+            if self.is_sandbox() {
+                format!("{:.0}", self.figure(of))
+            } else {
+                "-".to_owned()
+            }
+        };
+        let resident = self.resident_bytes.map_or("-".to_owned(), |bytes| {
+            format!("{:.0}", bytes as f64 / 1024.0)
+        });
+        write!(
+            f,
+            "{:<24} {:<23} {:>9.1} {:>9.1} {:>9} {:>6} {:>7.2} {resident:>9}",
+            self.case,
+            self.how,
+            self.figure(|batch| batch.p50),
+            self.figure(|batch| batch.p99),
+            of_sandbox(|batch| batch.fuel),
+            of_sandbox(|batch| batch.host_calls),
+            self.figure(|batch| batch.faults),
+        )
+    }
+}
+
+/// What many deployments take.
+pub(crate) struct Fleet {
+    /// How many there are.
+    pub(crate) len: usize,
+    /// Sandboxes that the pool has for them.
+    pub(crate) sandboxes: u32,
+    /// What each of them takes while nobody calls it.
+    pub(crate) each: Memory,
+    /// What each used sandbox keeps for the next invocation.
+    pub(crate) each_sandbox: Memory,
+    /// Median time of a load, from files to snapshot.
+    pub(crate) load_micros: f64,
+    /// Median time from a snapshot to an image.
+    pub(crate) ready_micros: f64,
+}
+
+impl Fleet {
+    fn to_json(&self) -> Value {
+        json!({
+            "deployments": self.len,
+            "sandboxes": self.sandboxes,
+            "heap_bytes_each": self.each.resident.round(),
+            "image_bytes_each": self.each.images.round(),
+            "open_files_each": rounded(self.each.open_files),
+            "bytes_each_sandbox": self.each_sandbox.resident.round(),
+            "load_us": rounded(self.load_micros),
+            "ready_us": rounded(self.ready_micros),
+        })
+    }
+}
+
+/// How far a ratio may go.
+#[derive(Debug, Clone, Copy)]
+enum Bar {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// How many times one figure is another.
+#[derive(Debug)]
+pub(crate) struct Ratio {
+    name: &'static str,
+    bar: Bar,
+    value: f64,
+    /// Between these are half of the rounds.
+    quartiles: (f64, f64),
+}
+
+impl Ratio {
+    /// The p50 of a row by that of another, each time of the same round.
+    fn of(name: &'static str, bar: Bar, above: &Row, below: &Row) -> Self {
+        let pairs = above.batches.iter().zip(&below.batches);
+        let mut all: Vec<f64> = pairs.map(|(above, below)| above.p50 / below.p50).collect();
+        Self {
+            name,
+            bar,
+            value: median(&mut all),
+            quartiles: (quantile(&mut all, 0.25), quantile(&mut all, 0.75)),
+        }
+    }
+
+    /// Whether the bar is met.
+    pub(crate) fn holds(&self) -> bool {
+        match self.bar {
+            Bar::AtLeast(bar) => self.value >= bar,
+            Bar::AtMost(bar) => self.value <= bar,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let (kind, bar) = match self.bar {
+            Bar::AtLeast(bar) => ("at_least", bar),
+            Bar::AtMost(bar) => ("at_most", bar),
+        };
+        json!({
+            "name": self.name,
+            "value": rounded(self.value),
+            "quartiles": [rounded(self.quartiles.0), rounded(self.quartiles.1)],
+            kind: bar,
+            "holds": self.holds(),
+        })
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, bar) = match self.bar {
+            Bar::AtLeast(bar) => ("at least", bar),
+            Bar::AtMost(bar) => ("at most", bar),
+        };
+        let (low, high) = self.quartiles;
+        write!(
+            f,
+            "{:<60} {:>6.2}  ({low:.2} to {high:.2})  {kind} {bar}",
+            self.name, self.value
+        )
+    }
+}
+
+/// Everything that a run found.
+pub(crate) struct Report {
+    /// What it ran on.
+    pub(crate) machine: Value,
+    /// All lines, in the order of the table.
+    pub(crate) rows: Vec<Row>,
+    /// What many deployments take.
+    pub(crate) fleet: Fleet,
+    /// Size of the engine snapshot, in bytes.
+    pub(crate) engine_snapshot_bytes: usize,
+    /// Size of the engine's compiled code, in bytes.
+    pub(crate) engine_code_bytes: u64,
+    /// Rounds that were run.
+    pub(crate) rounds: u32,
+    /// What the whole run took.
+    pub(crate) seconds: f64,
+}
+
+impl Report {
+    fn row(&self, case: &str, how: &str) -> &Row {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.case == case && row.how == how)
+            .expect("every row that a ratio names is measured")
+    }
+
+    /// The ratios that have a bar.
+    pub(crate) fn ratios(&self) -> Vec<Ratio> {
+        let json = self.row(cases::JSON, FRESH);
+        vec![
+            Ratio::of(
+                "json: a fresh native QuickJS, in fresh sandboxes",
+                Bar::AtLeast(5.0),
+                self.row(cases::JSON, NATIVE_FRESH),
+                json,
+            ),
+            Ratio::of(
+                "json: a fresh sandbox, in warm native calls",
+                Bar::AtMost(12.0),
+                json,
+                self.row(cases::JSON, NATIVE_WARM),
+            ),
+            Ratio::of(
+                "json: with 176 KB of source, in small ones",
+                Bar::AtMost(1.3),
+                self.row(cases::LARGE, FRESH),
+                json,
+            ),
+            Ratio::of(
+                "json: 900 functions in turn, in one function again and again",
+                Bar::AtMost(6.0),
+                self.row(cases::FLEET, ROUND_ROBIN),
+                json,
+            ),
+        ]
+    }
+
+    /// For programs.
+    pub(crate) fn to_json(&self) -> Value {
+        let rows: Vec<Value> = self.rows.iter().map(Row::to_json).collect();
+        let ratios: Vec<Value> = self.ratios().iter().map(Ratio::to_json).collect();
+        json!({
+            "machine": self.machine,
+            "rounds": self.rounds,
+            "seconds": rounded(self.seconds),
+            "rows": rows,
+            "ratios": ratios,
+            "engine": {
+                "code_bytes": self.engine_code_bytes,
+                "snapshot_bytes": self.engine_snapshot_bytes,
+            },
+            "fleet": self.fleet.to_json(),
+        })
+    }
+
+    fn write_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kib = |bytes: f64| format!("{:.0} KiB", bytes / 1024.0);
+        let Fleet {
+            len,
+            sandboxes,
+            each,
+            each_sandbox,
+            load_micros,
+            ready_micros,
+        } = &self.fleet;
+        writeln!(
+            f,
+            "engine, once: {} of code, {} of snapshot",
+            kib(self.engine_code_bytes as f64),
+            kib(self.engine_snapshot_bytes as f64),
+        )?;
+        writeln!(
+            f,
+            "each of {len} idle deployments: {} of the process, {} of image file, {:.0} open file",
+            kib(each.resident),
+            kib(each.images),
+            each.open_files,
+        )?;
+        writeln!(
+            f,
+            "each of {sandboxes} sandboxes once it was used: {}",
+            kib(each_sandbox.resident),
+        )?;
+        writeln!(
+            f,
+            "deploying one: {load_micros:.0} µs to load it, {ready_micros:.0} µs to make it ready"
+        )
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.machine.as_object().into_iter().flatten() {
+            let text = value.as_str().map_or(value.to_string(), str::to_owned);
+            writeln!(f, "{name:<24} {text}")?;
+        }
+        let (rounds, seconds) = (self.rounds, self.seconds);
+        writeln!(f, "\nmedians over {rounds} rounds, {seconds:.0} s in all")?;
+        writeln!(
+            f,
+            "\n{:<24} {:<23} {:>9} {:>9} {:>9} {:>6} {:>7} {:>9}",
+            "", "", "p50 µs", "p99 µs", "fuel", "calls", "faults", "idle KiB"
+        )?;
+        for row in &self.rows {
+            writeln!(f, "{row}")?;
+        }
+        writeln!(f)?;
+        for ratio in self.ratios() {
+            let word = if ratio.holds() { "" } else { "  MISSED" };
+            writeln!(f, "{ratio}{word}")?;
+        }
+        writeln!(f)?;
+        self.write_memory(f)
+    }
+}
+
+/// The median; 0 of nothing.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// The value that a share of all values does not exceed (nearest rank); sorts them.
+fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = (share * values.len() as f64).ceil().max(1.0);
+    let found = (1..)
+        .zip(values.iter())
+        .find(|(at, _)| f64::from(*at) >= rank);
+    found.map_or(0.0, |(_, value)| *value)
+}
+
+/// Two decimals.
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
