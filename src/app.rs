@@ -64,6 +64,8 @@ impl App {
             "engine is ready"
         );
         let images = Images::new(Arc::clone(&store), engine, &config.data);
+        let swept = images.clone();
+        tokio::task::spawn_blocking(move || swept.sweep()).await?;
         let client = Client::new(OutboundConfig {
             denied: listening,
             user_agent: concat!("Ampoule/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -1,6 +1,7 @@
 //! The server's own log: structured events on stderr. Functions' logs are kept elsewhere.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
@@ -39,8 +40,31 @@ pub fn init(format: Format, level: &str) -> Result<(), TryInitError> {
     Ok(())
 }
 
+thread_local! {
+    /// Whether this thread is inside of [`expecting_panics`].
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` for a caller who turns its panics into an error that says what they mean: by
+/// themselves they are no event that an operator has to see.
+pub fn expecting_panics<T>(work: impl FnOnce() -> T) -> T {
+    /// Also puts it back when `work` panics.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            EXPECTED.set(self.0);
+        }
+    }
+    let _restore = Restore(EXPECTED.replace(true));
+    work()
+}
+
 /// A panic is an event like others. What it means for a request is told where it is caught.
 fn log_panic(panic: &PanicHookInfo<'_>) {
+    if EXPECTED.get() {
+        tracing::debug!("{panic}");
+        return;
+    }
     let backtrace = Backtrace::capture();
     let is_captured = backtrace.status() == BacktraceStatus::Captured;
     let backtrace = is_captured.then(|| tracing::field::display(&backtrace));

@@ -18,6 +18,8 @@ const GC_BYTES: usize = 16 << 20;
 const SOURCE: &str = include_str!(concat!(env!("OUT_DIR"), "/guest.js"));
 /// Its name in stack traces, from which it is taken out again.
 const SOURCE_NAME: &str = "ampoule:guest";
+/// The same for C.
+const SOURCE_NAME_C: &std::ffi::CStr = c"ampoule:guest";
 /// How a line of a stack trace begins.
 const FRAME: &str = "    at ";
 
@@ -75,7 +77,7 @@ fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>
     let hooks = Object::new(ctx.clone())?;
     native.set("hooks", hooks.clone())?;
     ctx.globals().set("__native", native)?;
-    let _: Value = eval(ctx, SOURCE, SOURCE_NAME)?;
+    run_layer(ctx)?;
     let hook = |name: &str| -> Result<Persistent<Function<'static>>> {
         Ok(Persistent::save(ctx, hooks.get::<_, Function>(name)?))
     };
@@ -92,6 +94,48 @@ fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>
         builtin: hook("builtin")?,
     };
     Ok((hooks, Persistent::save(ctx, stack)))
+}
+
+/// Runs the JavaScript layer from bytecode without its source: QuickJS keeps the source of every
+/// function, nested ones included, and all of that would be part of every image.
+fn run_layer(ctx: &Ctx<'_>) -> Result<()> {
+    let mut source = SOURCE.as_bytes().to_vec();
+    source.push(0);
+    let raw = ctx.as_raw().as_ptr();
+    let failed = |value| unsafe { qjs::JS_IsException(value) };
+    // SAFETY: source and name end with zero bytes; every value is freed or handed on once.
+    unsafe {
+        let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
+        let compiled = qjs::JS_Eval(
+            raw,
+            source.as_ptr().cast(),
+            SOURCE.len() as _,
+            SOURCE_NAME_C.as_ptr(),
+            flags as _,
+        );
+        if failed(compiled) {
+            return Err(Error::Exception);
+        }
+        let mut len = 0;
+        let how = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
+        let bytecode = qjs::JS_WriteObject(raw, &mut len, compiled, how as _);
+        qjs::JS_FreeValue(raw, compiled);
+        if bytecode.is_null() {
+            return Err(Error::Exception);
+        }
+        let how = qjs::JS_READ_OBJ_BYTECODE;
+        let function = qjs::JS_ReadObject(raw, bytecode, len, how as _);
+        qjs::js_free(raw, bytecode.cast());
+        if failed(function) {
+            return Err(Error::Exception);
+        }
+        let result = qjs::JS_EvalFunction(raw, function);
+        if failed(result) {
+            return Err(Error::Exception);
+        }
+        qjs::JS_FreeValue(raw, result);
+    }
+    Ok(())
 }
 
 fn eval<'js, V: javy::quickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str, name: &str) -> Result<V> {

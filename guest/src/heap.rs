@@ -31,20 +31,30 @@ const LARGE_MAX: usize = 1024;
 pub fn tidy() {
     let mut taken = [(std::ptr::null_mut(), 0); LARGE_MAX];
     let mut count = 0;
+    // Past this address nothing was ever used: it is no hole.
+    let mut frontier = 0;
     for size in LARGE {
         while count < LARGE_MAX {
-            let Some((block, grew)) = take(size) else {
+            let before = end();
+            let Some(block) = take(size) else {
                 break;
             };
             taken[count] = (block, size);
             count += 1;
-            if grew {
+            frontier = frontier.max(block as usize + size);
+            if end() != before {
                 break;
             }
         }
     }
     for size in SMALL {
-        while let Some((_plug, false)) = take(size) {}
+        while let Some(block) = take(size) {
+            if block as usize >= frontier {
+                // SAFETY: taken just now with the same layout.
+                unsafe { System.dealloc(block, layout(size)) }
+                break;
+            }
+        }
     }
     for &(block, size) in &taken[..count] {
         // SAFETY: taken above with the same layout.
@@ -56,9 +66,8 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).expect("sizes are small and 8 is a power of two")
 }
 
-/// Allocates a zeroed block; answers it, and whether memory had to grow for it.
-fn take(size: usize) -> Option<(*mut u8, bool)> {
-    let before = end();
+/// Allocates a zeroed block.
+fn take(size: usize) -> Option<*mut u8> {
     // SAFETY: the size is not zero; the block is written within its bounds.
     unsafe {
         // Hidden from the compiler, which leaves out allocations that nobody uses.
@@ -67,7 +76,7 @@ fn take(size: usize) -> Option<(*mut u8, bool)> {
             return None;
         }
         block.write_bytes(0, size);
-        Some((block, end() != before))
+        Some(block)
     }
 }
 

@@ -20,6 +20,9 @@ use crate::limits::{IMAGES_MAX, Limits};
 use crate::sandbox::{Engine, Image, LoadError};
 use crate::store::{Deployment, Store};
 
+/// Length of a deployment's id, which names of files and snapshots begin with.
+const ID_CHARS: usize = 26;
+
 /// What loading a deployment needs to know of it.
 #[derive(Debug, Clone)]
 pub struct Load {
@@ -106,6 +109,19 @@ impl Images {
         }
     }
 
+    /// Removes files and snapshots of deployments that are not stored, which is what a deployment
+    /// leaves that was cut off. For the start, before anything is deployed. Blocks.
+    pub fn sweep(&self) {
+        let functions = self.shared.store.functions();
+        let is_left_over = |name: &str| {
+            let id = name.get(..ID_CHARS).unwrap_or_default();
+            let is_draft = name.ends_with(".tmp");
+            is_draft || (!id.is_empty() && matches!(functions.has_bundle(id), Ok(false)))
+        };
+        files::sweep(&self.shared.files, is_left_over);
+        files::sweep(&self.shared.snapshots, is_left_over);
+    }
+
     /// The engine in force.
     pub fn engine(&self) -> Engine {
         let engine = self.shared.engine.read();
@@ -176,21 +192,24 @@ impl Images {
         let engine = self.engine();
         let files = self.restore_files(&load.id).await?;
         let path = self.snapshot_path(&load.id, &engine);
-        let snapshot = match tokio::fs::read(&path).await {
-            Ok(snapshot) => snapshot,
-            Err(_) => {
-                tracing::info!(deployment = %load.id, "taking a snapshot again");
-                let loaded = engine
-                    .load(files.clone(), load.settings(), load.limits)
-                    .await;
-                let loaded = loaded.map_err(Error::internal)?;
-                self.write_snapshot(&load.id, &engine, &loaded.snapshot)
-                    .await
-                    .map_err(Error::internal)?;
-                loaded.snapshot
+        if let Ok(snapshot) = tokio::fs::read(&path).await {
+            match image(engine.clone(), snapshot, files.clone()).await {
+                Ok(image) => return Ok(image),
+                // The machine may have stopped before all of it was on disk.
+                Err(error) => {
+                    tracing::warn!(deployment = %load.id, %error, "a snapshot is damaged");
+                }
             }
-        };
-        image(engine, snapshot, files)
+        }
+        tracing::info!(deployment = %load.id, "taking a snapshot again");
+        let loaded = engine
+            .load(files.clone(), load.settings(), load.limits)
+            .await;
+        let loaded = loaded.map_err(Error::internal)?;
+        self.write_snapshot(&load.id, &engine, &loaded.snapshot)
+            .await
+            .map_err(Error::internal)?;
+        image(engine, loaded.snapshot, files)
             .await
             .map_err(Error::internal)
     }

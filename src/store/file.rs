@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::{Builder, Database, DatabaseError, StorageError};
 
 use super::{Error, Fault, schema};
+use crate::telemetry::expecting_panics;
 
 /// Memory for pages of the file, read or waiting to be written.
 const CACHE_BYTES: usize = 64 << 20;
@@ -199,6 +200,7 @@ fn forget_cached_pages(path: &Path) -> io::Result<()> {
 
 /// Runs `work` on a file that may be damaged in ways that make redb panic.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let work = || expecting_panics(work);
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         Err(Error::Corrupt {
             path: path.to_owned(),

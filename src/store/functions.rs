@@ -345,6 +345,18 @@ impl Functions {
             Ok(bundle.map(Bytes::from))
         })
     }
+
+    /// Whether a deployment of this id, as text, is stored.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Closed`].
+    pub fn has_bundle(&self, id: &str) -> Result<bool, Error> {
+        self.shared.read(|transaction| {
+            let table = transaction.open_table(BUNDLES)?;
+            let first = table.range::<(&str, u32)>(chunks_of(id))?.next();
+            Ok(first.transpose()?.is_some())
+        })
+    }
 }
 
 /// A row of the table of functions.
