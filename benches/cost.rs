@@ -32,6 +32,8 @@ use sandbox::{Deployment, Host};
 
 /// Distinct functions of the round robin: more than there are sandboxes to keep warm.
 const FLEET_LEN: usize = 900;
+/// The same where only working counts.
+const SMOKE_FLEET_LEN: usize = 40;
 /// Invocations before each batch that are not measured: they bring code and data into the caches.
 const WARM_UP: usize = 3;
 
@@ -169,7 +171,12 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     machine::raise_open_files();
     let begun = clock::monotonic();
     let peer = peer::start().context("cannot start the server that functions fetch from")?;
-    let mut host = Host::new().await?;
+    let (sandboxes, fleet_len) = if arguments.smoke {
+        (sandbox::SMOKE_SANDBOXES, SMOKE_FLEET_LEN)
+    } else {
+        (sandbox::SANDBOXES, FLEET_LEN)
+    };
+    let mut host = Host::new(sandboxes).await?;
     let cases = cases::all(peer);
     let mut subjects = Vec::new();
     for case in &cases {
@@ -178,7 +185,7 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     let large = cases::large();
     let image = host.deploy(&large.source).await?;
     subjects.push(sandbox_subject(&large, report::FRESH, vec![image]));
-    let (fleet, images) = deploy_fleet(&mut host).await?;
+    let (fleet, images) = deploy_fleet(&mut host, fleet_len).await?;
     subjects.push(sandbox_subject(
         &cases::fleet(),
         report::ROUND_ROBIN,
@@ -247,10 +254,10 @@ fn sandbox_subject(case: &Case, how: &'static str, images: Vec<Deployment>) -> S
 }
 
 /// Deploys the functions of the round robin, runs each once, and says what they take.
-async fn deploy_fleet(host: &mut Host) -> Result<(Fleet, Vec<Deployment>)> {
-    let mut images = Vec::with_capacity(FLEET_LEN);
-    let mut load_micros = Vec::with_capacity(FLEET_LEN);
-    let mut ready_micros = Vec::with_capacity(FLEET_LEN);
+async fn deploy_fleet(host: &mut Host, len: usize) -> Result<(Fleet, Vec<Deployment>)> {
+    let mut images = Vec::with_capacity(len);
+    let mut load_micros = Vec::with_capacity(len);
+    let mut ready_micros = Vec::with_capacity(len);
     let case = cases::fleet();
     // Sandboxes that were used keep memory of their own: use them all before measuring.
     let slow = cases::slow();
@@ -258,7 +265,7 @@ async fn deploy_fleet(host: &mut Host) -> Result<(Fleet, Vec<Deployment>)> {
     let unused = Memory::now()?;
     host.fill_pool(&deployment.image, &slow).await?;
     let before = Memory::now()?;
-    for number in 0..FLEET_LEN {
+    for number in 0..len {
         let deployment = host.deploy(&cases::fleet_source(number)).await?;
         load_micros.push(deployment.load_micros);
         ready_micros.push(deployment.ready_micros);
@@ -267,12 +274,10 @@ async fn deploy_fleet(host: &mut Host) -> Result<(Fleet, Vec<Deployment>)> {
     }
     let after = Memory::now()?;
     let fleet = Fleet {
-        len: FLEET_LEN,
-        sandboxes: sandbox::SANDBOXES,
-        each_sandbox: before
-            .since(&unused)
-            .per(usize::try_from(sandbox::SANDBOXES)?),
-        each: after.since(&before).per(FLEET_LEN),
+        len,
+        sandboxes: host.sandboxes,
+        each_sandbox: before.since(&unused).per(usize::try_from(host.sandboxes)?),
+        each: after.since(&before).per(len),
         load_micros: report::median(&mut load_micros),
         ready_micros: report::median(&mut ready_micros),
     };

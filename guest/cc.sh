@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# cc.sh ARGUMENTS… — the C compiler of the guest: clang, with three amendments to QuickJS.
+# cc.sh ARGUMENTS… — the C compiler of the guest: clang, with four amendments to QuickJS.
 #
 # 1. On WASI, QuickJS checks no stack limit, so deep recursion would run off the stack and trap,
 #    where a function expects a RangeError that it can catch.
 # 2. and 3. QuickJS notes positions for calls only, so an exception in `const name = user.name` would
 #    name the line of the function's head. A position for every statement and property costs a
 #    few bytes of debug information and no time.
+# 4. A syntax error names the place where the parser stopped reading; its author looks for the token
+#    that is wrong.
 set -euo pipefail
 
 amend() { # amend ORIGINAL COPY
@@ -13,6 +15,10 @@ amend() { # amend ORIGINAL COPY
         /^static void update_stack_limit\(JSRuntime \*rt\)/ { in_limit = 1 }
         in_limit && /^#if defined\(__wasi__\)/ { sub(/defined\(__wasi__\)/, "0"); in_limit = 0; first++ }
         /\/\* specific label handling \*\// { print "    emit_source_loc(s);"; second++ }
+        /s->line_num, s->col_num, backtrace_flags\);/ {
+            sub(/s->line_num, s->col_num/, "s->token.line_num, s->token.col_num")
+            fourth++
+        }
         held != "" {
             if ($0 ~ /emit_atom\(s, s->token\.u\.ident\.atom\);/) { print "emit_source_loc(s);"; third++ }
             print held
@@ -20,7 +26,7 @@ amend() { # amend ORIGINAL COPY
         }
         /^ *emit_op\(s, OP_get_field\);$/ { held = $0; next }
         { print }
-        END { if (first != 1 || second != 1 || third < 1) exit 1 }
+        END { if (first != 1 || second != 1 || third < 1 || fourth != 1) exit 1 }
     ' "$1" > "$2" || { echo "cc.sh: quickjs.c is not what the amendments are for" >&2; exit 1; }
 }
 

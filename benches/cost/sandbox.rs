@@ -22,11 +22,15 @@ use super::cases::{Case, KV_KEY, KV_VALUE};
 
 /// Sandboxes that may exist at once, as in a server with default settings.
 pub(crate) const SANDBOXES: u32 = 512 + 16;
+/// As few as show that they are reused.
+pub(crate) const SMOKE_SANDBOXES: u32 = 24;
 
 /// A server without its HTTP.
 pub(crate) struct Host {
     /// The engine.
     pub(crate) engine: Engine,
+    /// Sandboxes that may exist at once.
+    pub(crate) sandboxes: u32,
     grants: Grants,
     cache: PathBuf,
     data: TempDir,
@@ -51,10 +55,10 @@ pub(crate) struct Deployment {
 
 impl Host {
     /// Compiles the guest, unless a run before has done so.
-    pub(crate) async fn new() -> Result<Self> {
+    pub(crate) async fn new(sandboxes: u32) -> Result<Self> {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-cache");
         let engine = Engine::new(&EngineConfig {
-            sandboxes: SANDBOXES,
+            sandboxes,
             cache: cache.clone(),
             swaps: PathBuf::from("/proc/swaps"),
         })
@@ -73,6 +77,7 @@ impl Host {
         let grant = client.grant(&tenant);
         Ok(Self {
             engine,
+            sandboxes,
             grants: Grants {
                 kv: Some(namespace),
                 network: Some((client, grant)),
@@ -166,7 +171,7 @@ impl Host {
 
     /// Has every sandbox of the pool in use at once, so that each holds what a used one keeps.
     pub(crate) async fn fill_pool(&self, image: &Image, case: &Case) -> Result<()> {
-        let all = (0..SANDBOXES).map(|_| self.invoke(image, case));
+        let all = (0..self.sandboxes).map(|_| self.invoke(image, case));
         futures_util::future::try_join_all(all).await?;
         Ok(())
     }

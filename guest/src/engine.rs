@@ -20,6 +20,21 @@ const SOURCE: &str = include_str!(concat!(env!("OUT_DIR"), "/guest.js"));
 const SOURCE_NAME: &str = "ampoule:guest";
 /// The same for C.
 const SOURCE_NAME_C: &std::ffi::CStr = c"ampoule:guest";
+/// Answers the running stack: first a line with the name of the native function that was called
+/// last, if there is one, then the frames.
+const TOP_FRAMES: &str = "(function () {
+    const { prepareStackTrace } = Error;
+    let name = '';
+    Error.prepareStackTrace = (_error, sites) => {
+        for (const site of sites) {
+            if (site.isNative()) { name = site.getFunctionName() || ''; break; }
+        }
+        return '';
+    };
+    void new Error().stack;
+    Error.prepareStackTrace = prepareStackTrace;
+    return name + '\\n' + new Error().stack;
+})";
 /// How a line of a stack trace begins.
 const FRAME: &str = "    at ";
 
@@ -81,11 +96,7 @@ fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>
     let hook = |name: &str| -> Result<Persistent<Function<'static>>> {
         Ok(Persistent::save(ctx, hooks.get::<_, Function>(name)?))
     };
-    let stack: Function = eval(
-        ctx,
-        "(function () { return new Error().stack })",
-        SOURCE_NAME,
-    )?;
+    let stack: Function = eval(ctx, TOP_FRAMES, SOURCE_NAME)?;
     let hooks = Hooks {
         load: hook("load")?,
         invoke: hook("invoke")?,
@@ -276,15 +287,29 @@ pub fn user_stack(stack: &str) -> String {
     frames.join("\n")
 }
 
-/// `file:line:column` of the topmost frame in the user's code, of the running JavaScript.
-pub fn user_frame() -> Option<String> {
+/// Where the running JavaScript is.
+#[derive(Default)]
+pub struct Running {
+    /// The native function that was called last, such as `now`; may be empty.
+    pub native: String,
+    /// `file:line:column` of the topmost frame in the user's code; may be empty.
+    pub place: String,
+}
+
+/// Where the running JavaScript is, as far as can be told.
+pub fn running() -> Running {
     with_running(|ctx, stack| {
         let text: String = stack.call(()).ok().or_else(|| {
             drop(ctx.catch());
             None
         })?;
-        place(&text)
+        let (native, stack) = text.split_once('\n')?;
+        Some(Running {
+            native: native.to_owned(),
+            place: place(stack).unwrap_or_default(),
+        })
     })
+    .unwrap_or_default()
 }
 
 fn with_running<T>(work: impl FnOnce(&Ctx<'_>, &Function<'_>) -> Option<T>) -> Option<T> {

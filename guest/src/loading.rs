@@ -10,6 +10,9 @@ use javy::quickjs::{Ctx, Error, Exception};
 
 use crate::engine;
 
+/// What the C library asks for; which call of JavaScript that was, the stack tells.
+const CLOCK: &str = "the clock";
+
 /// What the guest is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -70,8 +73,12 @@ pub fn is_frozen() -> bool {
 fn remember(what: &str) -> bool {
     let phase = STATE.with_borrow(|state| state.phase);
     if phase == Phase::Evaluating && STATE.with_borrow(|state| state.touched.is_none()) {
-        let place = engine::user_frame().unwrap_or_default();
-        let what = what.to_owned();
+        let engine::Running { native, place } = engine::running();
+        let what = match (what, native.as_str()) {
+            (CLOCK, "now") => "Date.now()".to_owned(),
+            (CLOCK, "Date") => "new Date()".to_owned(),
+            _ => what.to_owned(),
+        };
         STATE.with_borrow_mut(|state| state.touched = Some(Touched { what, place }));
     }
     phase != Phase::Open
@@ -87,6 +94,6 @@ pub fn refuse_while_frozen(ctx: &Ctx<'_>, what: &str) -> Result<(), Error> {
 }
 
 /// Asked by the C library's clock, which cannot throw: the frozen time, if it is frozen.
-pub fn clock(what: &str) -> Option<u64> {
-    remember(what).then_some(0)
+pub fn clock() -> Option<u64> {
+    remember(CLOCK).then_some(0)
 }

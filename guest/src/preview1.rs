@@ -21,7 +21,7 @@ unsafe fn store<T>(address: i32, value: T) {
 
 #[unsafe(no_mangle)]
 extern "C" fn preview1_clock_time_get(id: i32, _precision: i64, time: i32) -> i32 {
-    let nanoseconds = match loading::clock("the clock") {
+    let nanoseconds = match loading::clock() {
         Some(frozen) => frozen,
         None if id == CLOCK_REALTIME => {
             let now = wasi::clocks::wall_clock::now();

@@ -115,9 +115,13 @@ pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
     let path = if specifier.starts_with('/') {
         as_file_or_folder(&normalise(specifier), asker)
     } else if is_relative {
-        let path = as_file_or_folder(&join(folder, specifier), asker);
-        // `./x/` means the folder even where a file `x.js` stands beside it; Node says the same.
-        path
+        let path = join(folder, specifier);
+        // What ends like a folder is one, also where a file `x.js` stands beside it.
+        if specifier.ends_with('/') || is_dots(specifier) {
+            as_folder(&path, asker)
+        } else {
+            as_file_or_folder(&path, asker)
+        }
     } else if specifier.starts_with('#') {
         return package_import(specifier, folder, asker);
     } else if specifier.is_empty() {
@@ -126,6 +130,11 @@ pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
         package(specifier, folder, asker)
     };
     path.map(Found::File)
+}
+
+/// Whether the last part is `.` or `..`.
+fn is_dots(specifier: &str) -> bool {
+    matches!(specifier.rsplit('/').next(), Some("." | ".."))
 }
 
 /// The folder that a path is in.

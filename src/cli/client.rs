@@ -29,9 +29,14 @@ const PROBLEM_BYTES_MAX: usize = 1 << 20;
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
     /// Address of the server
-    #[arg(long, env = "AMPOULE_URL", default_value = "http://127.0.0.1:4000")]
+    #[arg(
+        long,
+        env = "AMPOULE_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:4000"
+    )]
     url: String,
-    /// Key to the server's control plane, when it has one
+    /// Key that the server was started with, if it was
     #[arg(long, env = "AMPOULE_KEY", hide_env_values = true)]
     key: Option<String>,
 }
@@ -49,7 +54,7 @@ pub struct FunctionArgs {
 /// The tenant that a command is about.
 #[derive(Args, Debug, Clone)]
 pub struct TenantArgs {
-    /// Tenant that owns the function
+    /// Tenant: a namespace with functions and kv of its own
     #[arg(long, short, default_value = "default", value_name = "TENANT")]
     pub(super) tenant: TenantId,
 }

@@ -56,11 +56,17 @@ Examples:
 A folder is uploaded whole, node_modules included, but for .git. Symbolic links are followed
 while they stay inside the folder.
 
-Limits: fuel, wall_ms, memory_bytes, request_body_bytes, response_body_bytes, subrequests,
-log_bytes.
+Limits, each for one request, and what they are when not given:
+  wall_ms=30000                  time, waiting included, in milliseconds
+  fuel=100000000000              CPU, in WebAssembly instructions
+  memory_bytes=268435456         memory on top of what loading left
+  request_body_bytes=10485760
+  response_body_bytes=104857600
+  subrequests=50                 calls of fetch
+  log_bytes=1048576              text that is logged
 
-An env file has one NAME=VALUE a line; empty lines and lines that begin with # are skipped, and
-a value may stand in quotes. --env wins over --env-file.")]
+In an env file, empty lines and lines that begin with # are skipped, and a value may stand in
+quotes. --env wins over --env-file.")]
 pub struct DeployArgs {
     /// A .js, .mjs or .cjs file, or a folder
     path: PathBuf,
@@ -72,19 +78,19 @@ pub struct DeployArgs {
     /// Environment variable of the function; may be given many times
     #[arg(long, short, value_name = "NAME=VALUE", value_parser = parse_env)]
     env: Vec<(String, String)>,
-    /// File with environment variables
+    /// File with environment variables, one NAME=VALUE a line
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Limit of one invocation; may be given many times
+    /// Limit of one request, see below; may be given many times
     #[arg(long, value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
     limit: Vec<(String, u64)>,
-    /// File of the folder to start from [default: index.js]
+    /// File of the folder to start from [default: main of package.json, else index.js]
     #[arg(long, value_name = "FILE")]
     entry: Option<String>,
-    /// Pattern that names the parts of the path, such as /users/:userId
+    /// Pattern that names parts of the path for req.params, such as /users/:userId
     #[arg(long, value_name = "PATTERN")]
     route: Option<String>,
-    /// Keep the version that is active now
+    /// Only store the new version: the one that is active goes on answering
     #[arg(long)]
     no_activate: bool,
     /// Print the server's answer as JSON

@@ -29,6 +29,9 @@ Examples:
   ampoule invoke upload -X PUT -d @photo.png -H 'content-type: image/png'
   echo hi | ampoule invoke echo -d @-
 
+A body that is JSON is sent as application/json, other text as text/plain, anything else as
+application/octet-stream, unless -H gives a content-type.
+
 Exit codes: 0 for a status below 400, 1 for another one, 2 for a command line that cannot be
 carried out, 3 when the server cannot be reached.")]
 pub struct InvokeArgs {
@@ -37,7 +40,7 @@ pub struct InvokeArgs {
     target: Target,
     #[command(flatten)]
     tenant: TenantArgs,
-    /// Method [default: GET, with a body POST]
+    /// Method [default: GET, or POST with --data]
     #[arg(long = "method", short = 'X', value_parser = parse_method)]
     method: Option<Method>,
     /// Header; may be given many times

@@ -35,7 +35,8 @@ Examples:
   ampoule logs hello -n 1000 --json | jq -r .message
 
 A line has the time in UTC, the level, the end of the invocation's id, and the message.
---invocation takes a whole id or its end; --json shows whole ids, one document a line.")]
+--invocation takes a whole id or its end; --json shows whole ids, one document a line. The newest
+10000 lines of a function are kept.")]
 pub struct LogsArgs {
     #[command(flatten)]
     function: FunctionArgs,

@@ -48,8 +48,12 @@ Examples:
   ampoule invoke shop/items
   ampoule logs shop -f
 
-The commands but `serve` and `dev` talk to the server at AMPOULE_URL
-(default http://127.0.0.1:4000) with the key AMPOULE_KEY, if it has one.",
+A function is a file that exports a handler, or a folder with one and its packages:
+  module.exports = (req, res) => res.json({ hello: 'world' });
+
+All commands but `serve` and `dev` talk to a running server: the one at AMPOULE_URL
+(default http://127.0.0.1:4000), with the key AMPOULE_KEY if it asks for one.
+`ampoule COMMAND --help` has examples of each.",
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = true
@@ -91,35 +95,41 @@ Examples:
   AMPOULE_KEY=… ampoule serve --listen 0.0.0.0:4000
 
 Without a key, functions can be managed only from this machine, and the server refuses to listen
-on any other address than a loopback one.")]
+on any other address than a loopback one. With a key, every command that manages functions needs
+it; invoking them never does.
+
+Once it listens it says so on stdout, in one line: listening on http://127.0.0.1:4000
+On SIGTERM or Ctrl-C it finishes what is in progress, for at most 30 seconds; a second signal ends
+it at once. Its own log is on stderr, and RUST_LOG says how much of it: warn, info, debug.")]
 pub struct ServeArgs {
     /// Address to listen on, such as 0.0.0.0:4000 [default: 127.0.0.1:4000]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
     pub listen: Option<SocketAddr>,
     /// Port on 127.0.0.1, unless --listen is given
-    #[arg(long, env = "PORT", value_name = "PORT")]
+    #[arg(long, env = "PORT", hide_env_values = true, value_name = "PORT")]
     pub port: Option<u16>,
-    /// Folder that holds everything the server keeps
+    /// Folder for everything that the server keeps, made if there is none
     #[arg(
         long,
         env = "AMPOULE_DATA",
+        hide_env_values = true,
         default_value = "./data",
         value_name = "FOLDER"
     )]
     pub data: PathBuf,
-    /// Key to the control plane
+    /// A secret of your choice, which deploying and managing functions then needs
     #[arg(long, env = "AMPOULE_KEY", hide_env_values = true)]
     pub key: Option<String>,
-    /// Believe the x-forwarded-for of whoever connects: only behind a proxy that sets it
+    /// Take clients' addresses from x-forwarded-for: only behind a proxy that sets it
     #[arg(long)]
     pub trust_proxy: bool,
-    /// Folder for compiled code, may be deleted at any time [default: inside --data]
+    /// Folder for compiled code, which can be made again [default: cache in --data]
     #[arg(long, value_name = "FOLDER")]
     pub cache: Option<PathBuf>,
-    /// Most invocations at once
+    /// Requests that functions may work on at once; one more is answered with 503
     #[arg(long, default_value_t = 512, value_parser = parse_count, value_name = "NUMBER")]
     pub max_concurrent: usize,
-    /// Most invocations of one tenant at once
+    /// The same for the functions of one tenant; one more is answered with 429
     #[arg(long, default_value_t = 128, value_parser = parse_count, value_name = "NUMBER")]
     pub max_concurrent_per_tenant: usize,
     /// How the server's own log is written to stderr: text or json
@@ -159,7 +169,9 @@ Examples:
   ampoule dev hello.js
   ampoule dev ./shop --env CURRENCY=EUR --listen 127.0.0.1:0    # 0: any free port
 
-The function is loaded again whenever a file changes, and its log is written to the terminal.")]
+The function is loaded again whenever a file changes, and its log is written to the terminal.
+What does not load is told, and the version before it goes on answering. Nothing is kept: kv is
+empty at every start. Ctrl-C ends it.")]
 pub struct DevArgs {
     /// A .js, .mjs or .cjs file, or a folder
     pub path: PathBuf,

@@ -45,7 +45,10 @@ pub struct VersionsArgs {
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  ampoule activate hello 3    # also the way back: activate an older one")]
+  ampoule activate hello 3
+
+Requests in progress finish with the version that they began with. Going back to an older version
+is activating it.")]
 pub struct ActivateArgs {
     #[command(flatten)]
     function: FunctionArgs,
@@ -66,7 +69,8 @@ Examples:
   ampoule delete hello --version 2 --yes
   ampoule delete hello --yes              # the function with all its versions
 
-What is deleted cannot be brought back, so nothing happens without --yes.")]
+What is deleted cannot be brought back, so nothing happens without --yes. With a function goes its
+log; what its tenant keeps in kv stays.")]
 pub struct DeleteArgs {
     #[command(flatten)]
     function: FunctionArgs,

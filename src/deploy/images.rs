@@ -240,6 +240,8 @@ impl Images {
     /// # Errors
     /// See [`LoadError`].
     pub async fn create(&self, load: &Load, unpacked: Vec<File>) -> Result<Created, LoadError> {
+        // The slot comes first: an engine that is replaced meanwhile takes it along.
+        let slot = self.slot(&load.id);
         let engine = self.engine();
         let (shared, id) = (Arc::clone(&self.shared), load.id);
         let folder = tokio::task::spawn_blocking(move || {
@@ -255,7 +257,6 @@ impl Images {
             .await?;
         let snapshot_bytes = loaded.snapshot.len() as u64;
         let image = image(engine, loaded.snapshot, folder).await?;
-        let slot = self.slot(&load.id);
         // Nobody else knows this id yet.
         let _ = slot.image.set(image);
         Ok(Created {

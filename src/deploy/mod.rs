@@ -227,11 +227,13 @@ fn code(text: &str) -> Code {
     }
 }
 
-/// `file:line:column: message`, as compilers say it.
+/// `file:line:column: message`, as compilers say it. Paths are those of the upload: where its
+/// files stand inside of a sandbox is nobody's business here.
 fn describe(refusal: &Refusal) -> String {
+    let message = refusal.message.replace("/app/", "");
     match (refusal.file.as_str(), refusal.line) {
-        ("", _) => refusal.message.clone(),
-        (file, 0) => format!("{file}: {}", refusal.message),
-        (file, line) => format!("{file}:{line}:{}: {}", refusal.column, refusal.message),
+        ("", _) => message,
+        (file, 0) => format!("{file}: {message}"),
+        (file, line) => format!("{file}:{line}:{}: {message}", refusal.column),
     }
 }

@@ -16,6 +16,10 @@ use crate::limits::Limits;
 use crate::outbound::{Client, NetworkGrant};
 use crate::store::Namespace;
 
+/// Memory that is granted beyond the limit once it was reached: the engine needs some to make the
+/// exception that says so.
+const LAST_WORDS_BYTES: usize = 256 << 10;
+
 /// What an invocation may reach. What is absent does not exist for it.
 #[derive(Clone)]
 pub struct Grants {
@@ -172,7 +176,13 @@ impl ResourceLimiter for State {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let limit = usize::try_from(self.budget.limits.memory_bytes).unwrap_or(usize::MAX);
-        let allowed = desired <= self.budget.image_bytes.saturating_add(limit)
+        let spare = if self.usage.memory_refused {
+            LAST_WORDS_BYTES
+        } else {
+            0
+        };
+        let most = self.budget.image_bytes.saturating_add(limit);
+        let allowed = desired <= most.saturating_add(spare)
             && maximum.is_none_or(|maximum| desired <= maximum);
         if allowed {
             self.usage.memory_bytes = desired;

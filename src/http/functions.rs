@@ -187,8 +187,13 @@ fn settings(headers: &HeaderMap) -> Result<Settings, Problem> {
         return Ok(Settings::default());
     };
     let json: Vec<u8> = percent_decode(value.as_bytes()).collect();
-    serde_json::from_slice(&json)
-        .map_err(|error| Problem::new(Code::SettingsInvalid, format!("{SETTINGS}: {error}")))
+    let invalid = |detail| Problem::new(Code::SettingsInvalid, format!("{SETTINGS}: {detail}"));
+    // Read twice: serde would take a list for an object without names.
+    let shape: Value = serde_json::from_slice(&json).map_err(|error| invalid(error.to_string()))?;
+    if !shape.is_object() || !shape.get("limits").is_none_or(Value::is_object) {
+        return Err(invalid("settings and limits are objects".to_owned()));
+    }
+    serde_json::from_slice(&json).map_err(|error| invalid(error.to_string()))
 }
 
 /// `GET …/functions`: every function of a tenant, with its active version.

@@ -280,3 +280,6 @@ impl Cache<'_> {
         Ok(Component::new(engine, COMPONENT)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

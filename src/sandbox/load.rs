@@ -120,6 +120,12 @@ impl Engine {
         let outcome = loading
             .outcome
             .context("the guest did not say what loading came to")?;
+        if let LoadOutcome::Refused(refusal) = &outcome
+            && refusal.message.ends_with("out of memory")
+            && store.data().usage().memory_refused
+        {
+            return Err(exceeded(Outcome::MemoryExceeded));
+        }
         Ok(Attempt {
             outcome,
             snapshot: loading.snapshot,

@@ -47,16 +47,19 @@ impl Outcome {
 
     /// How a run of the guest that did not trap ended.
     pub(super) fn of_completed(state: &mut State) -> Self {
+        let usage = state.usage();
+        // A chunk that was refused makes the answer a part of one, whatever the handler made of it.
+        if usage.response_refused {
+            return Self::ResponseTooLarge;
+        }
         let Some(failure) = state.take_failure() else {
             return Self::Completed;
         };
-        let usage = state.usage();
-        // The engine reports these as exceptions; what caused them is known better here.
-        if usage.memory_refused && failure.message == "out of memory" {
+        // The engine reports these as exceptions; what caused them is known better here. It throws
+        // `null` when there is no memory left for an exception.
+        let has_no_words = failure.stack.is_empty() && failure.message.ends_with("null");
+        if usage.memory_refused && (failure.message == "out of memory" || has_no_words) {
             return Self::MemoryExceeded;
-        }
-        if usage.response_refused {
-            return Self::ResponseTooLarge;
         }
         let overflowed = failure
             .message
@@ -72,8 +75,9 @@ impl Outcome {
         let usage = state.usage();
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => return Self::CpuExceeded,
-            Some(Trap::StackOverflow) => return Self::StackExceeded,
+            // Before the stack: without memory, the engine may recurse over its own exceptions.
             _ if usage.memory_refused => return Self::MemoryExceeded,
+            Some(Trap::StackOverflow) => return Self::StackExceeded,
             _ if usage.response_refused => return Self::ResponseTooLarge,
             _ => {}
         }

@@ -30,8 +30,16 @@ async fn a_syntax_error_is_refused_with_its_place_and_the_old_version_stays() {
             "index.js:1:43: ",
         ),
         ("index.js", "const a = ;", "index.js:1:11: "),
-        ("index.js", "#!/usr/bin/env node\nlet a = 1;\n  let = = 2;", "index.js:3:"),
-        ("index.js", "const a = 1;\nconst b = 2;\nconst a = 3;\n", "index.js:3:"),
+        (
+            "index.js",
+            "#!/usr/bin/env node\nlet a = 1;\n  let = = 2;",
+            "index.js:3:",
+        ),
+        (
+            "index.js",
+            "const a = 1;\nconst b = 2;\nconst a = 3;\n",
+            "index.js:3:",
+        ),
         ("index.js", "exports.x = 'never closed", "index.js:1:"),
         ("index.js", "module.exports = () => {\n\n", "index.js:3:"),
         (
@@ -43,7 +51,9 @@ async fn a_syntax_error_is_refused_with_its_place_and_the_old_version_stays() {
         ("index.cjs", "let x = 1;\n  x ++ y;\n", "index.cjs:2:8: "),
     ] {
         let request = server.deploy_request("default", "f", filename, source, &json!({}));
-        let answer = Answer::of(request).await.expect_problem(422, "syntax_error");
+        let answer = Answer::of(request)
+            .await
+            .expect_problem(422, "syntax_error");
         let problem = answer.json();
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.starts_with(place), "{detail} is not at {place}");
@@ -61,21 +71,33 @@ async fn a_syntax_error_in_another_file_names_that_file() {
     let cases: [(&[(&str, &str)], &str); 3] = [
         (
             &[
-                ("index.js", "const { help } = require('./lib/broken');\nmodule.exports = help;"),
+                (
+                    "index.js",
+                    "const { help } = require('./lib/broken');\nmodule.exports = help;",
+                ),
                 ("lib/broken.js", broken),
             ],
             "lib/broken.js:4:13: ",
         ),
         (
             &[
-                ("index.mjs", "import { help } from './lib/broken.mjs';\nexport default help;"),
-                ("lib/broken.mjs", "export const help = () => {\n  return 1;\n};\n  const x = );\n"),
+                (
+                    "index.mjs",
+                    "import { help } from './lib/broken.mjs';\nexport default help;",
+                ),
+                (
+                    "lib/broken.mjs",
+                    "export const help = () => {\n  return 1;\n};\n  const x = );\n",
+                ),
             ],
             "lib/broken.mjs:4:13: ",
         ),
         (
             &[
-                ("index.mjs", "import broken from 'broken';\nexport default broken.help;"),
+                (
+                    "index.mjs",
+                    "import broken from 'broken';\nexport default broken.help;",
+                ),
                 ("node_modules/broken/package.json", r#"{"main":"main.js"}"#),
                 ("node_modules/broken/main.js", broken),
             ],
@@ -102,9 +124,24 @@ async fn what_else_is_wrong_with_a_module_is_refused_too() {
             "module_not_found",
             "index.js:2:",
         ),
-        ("index.js", "require('child_process');", "module_not_found", "index.js:1:"),
-        ("index.mjs", "import './missing.mjs';", "module_not_found", ""),
-        ("index.js", "module.exports = { a: 1 };", "handler_missing", ""),
+        (
+            "index.js",
+            "require('child_process');",
+            "module_not_found",
+            "index.js:1:",
+        ),
+        (
+            "index.mjs",
+            "import './missing.mjs';",
+            "module_not_found",
+            "",
+        ),
+        (
+            "index.js",
+            "module.exports = { a: 1 };",
+            "handler_missing",
+            "",
+        ),
         ("index.mjs", "export const a = 1;", "handler_missing", ""),
         (
             "index.js",
@@ -173,12 +210,21 @@ module.exports = (req, res) => {
     assert_eq!(detail, "uncaught TypeError at index.js:6:13");
     let lines: Vec<(&str, &str)> = log
         .iter()
-        .map(|line| (line["level"].as_str().unwrap(), line["message"].as_str().unwrap()))
+        .map(|line| {
+            (
+                line["level"].as_str().unwrap(),
+                line["message"].as_str().unwrap(),
+            )
+        })
         .collect();
     let last = "Uncaught TypeError: secret-4711\n    at /app/index.js:6:13";
     assert_eq!(
         lines,
-        [("info", "before { a: 1 }"), ("warn", "careful"), ("error", last)]
+        [
+            ("info", "before { a: 1 }"),
+            ("warn", "careful"),
+            ("error", last)
+        ]
     );
     assert_eq!(log[2]["version"], 1);
 }
@@ -218,13 +264,19 @@ exports.check = function check(order) {
         .await;
     assert_eq!(deployed.status, 201, "{}", deployed.text());
     let (detail, log) = thrown(&server, "f").await;
-    assert_eq!(detail, "uncaught TypeError at lib/check.js:4:10");
-    let messages: Vec<&str> = log.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(detail, "uncaught TypeError at lib/check.js:4:16");
+    let messages: Vec<&str> = log
+        .iter()
+        .map(|line| line["message"].as_str().unwrap())
+        .collect();
     assert_eq!(messages[..2], ["begin", "checking"]);
     let stack: Vec<&str> = messages[2].lines().collect();
     assert!(stack[0].starts_with("Uncaught TypeError: "), "{stack:?}");
-    assert_eq!(stack[1], "    at check (/app/lib/check.js:4:10)");
-    assert!(stack[2].starts_with("    at handle (/app/index.js:8:"), "{stack:?}");
+    assert_eq!(stack[1], "    at check (/app/lib/check.js:4:16)");
+    assert!(
+        stack[2].starts_with("    at handle (/app/index.js:8:"),
+        "{stack:?}"
+    );
     assert_eq!(stack.len(), 3, "only the user's own frames: {stack:?}");
 }
 
@@ -271,7 +323,10 @@ async fn every_kind_of_function_that_throws_is_told_the_same_way() {
         let message = log.last().unwrap()["message"].as_str().unwrap();
         assert!(message.contains(SECRET), "{name}: {message}");
         let (_, place) = detail.split_once(" at ").unwrap();
-        assert!(message.contains(&format!("/app/{place}")), "{name}: {message}");
+        assert!(
+            message.contains(&format!("/app/{place}")),
+            "{name}: {message}"
+        );
     }
 }
 
@@ -380,6 +435,9 @@ async fn a_rejection_that_nobody_handles_is_logged_and_does_no_harm() {
     answer.expect(200, "fine");
     server.until_idle().await;
     let log = server.log_text("loses").await;
-    assert!(log.contains("Unhandled promise rejection: Error: lost"), "{log}");
+    assert!(
+        log.contains("Unhandled promise rejection: Error: lost"),
+        "{log}"
+    );
     assert!(log.contains("/app/index.js:2:"), "{log}");
 }

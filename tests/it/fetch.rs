@@ -623,7 +623,8 @@ async fn an_abort_signal_may_time_out_or_be_aborted_before() {
             await outcome(AbortSignal.abort()),
             await outcome(AbortSignal.abort(new RangeError('mine'))),
             await outcome(AbortSignal.timeout(200)),
-            await outcome(AbortSignal.any([AbortSignal.timeout(200), new AbortController().signal])),
+            await outcome(AbortSignal.any([
+                AbortSignal.timeout(200), new AbortController().signal])),
         ]);
     };";
     let settings = json!({ "env": { "URL": upstream.url("/") } });

@@ -44,7 +44,8 @@ async fn fuel_is_counted_to_the_instruction() {
 #[tokio::test(flavor = "multi_thread")]
 async fn time_is_counted_waiting_included() {
     let server = Server::start().await;
-    let source = "module.exports = async (req, res) => { await sleep(+req.query.ms); res.send('done'); };";
+    let source =
+        "module.exports = async (req, res) => { await sleep(+req.query.ms); res.send('done'); };";
     deploy(&server, source, "wall_ms", 1000).await;
     let begun = Instant::now();
     get(&server, "f?ms=100").await.expect(200, "done");
@@ -89,7 +90,12 @@ async fn a_request_body_may_have_its_limit_and_no_byte_more() {
     };
     Answer::of(whole(1000)).await.expect(200, "1000");
     Answer::of(chunked(1000)).await.expect(200, "1000");
-    let too_large = [whole(1001), chunked(1001), whole(1_000_000), chunked(1_000_000)];
+    let too_large = [
+        whole(1001),
+        chunked(1001),
+        whole(1_000_000),
+        chunked(1_000_000),
+    ];
     for request in too_large {
         let answer = Answer::of(request).await;
         let answer = answer.expect_problem(413, "body_too_large");
@@ -106,7 +112,9 @@ async fn a_whole_response_may_have_its_limit_and_no_byte_more() {
     let server = Server::start().await;
     let source = "module.exports = (req, res) => res.send('x'.repeat(+req.query.n));";
     deploy(&server, source, "response_body_bytes", 1000).await;
-    get(&server, "f?n=1000").await.expect(200, &"x".repeat(1000));
+    get(&server, "f?n=1000")
+        .await
+        .expect(200, &"x".repeat(1000));
     let answer = get(&server, "f?n=1001").await;
     answer.expect_problem(500, "response_too_large");
     assert!(server.log_text("f").await.contains("response_too_large"));
@@ -188,10 +196,15 @@ async fn how_an_invocation_ended_is_logged_even_when_its_log_is_full() {
         throw new Error('at last');
     };";
     deploy(&server, source, "log_bytes", 100).await;
-    get(&server, "f").await.expect_problem(500, "function_threw");
+    get(&server, "f")
+        .await
+        .expect_problem(500, "function_threw");
     let log = server.log("f").await;
     let last = log.last().unwrap()["message"].as_str().unwrap();
-    assert!(last.starts_with("Uncaught Error: at last\n    at "), "{last}");
+    assert!(
+        last.starts_with("Uncaught Error: at last\n    at "),
+        "{last}"
+    );
     assert_eq!(log.len(), 12);
 }
 
@@ -206,7 +219,9 @@ async fn lines_and_their_number_are_bounded() {
     server.deploy("f", source).await;
     get(&server, "f").await.expect(200, "done");
     let log = server.log("f").await;
-    let longest = log.iter().map(|line| line["message"].as_str().unwrap().len());
+    let longest = log
+        .iter()
+        .map(|line| line["message"].as_str().unwrap().len());
     assert!(longest.max().unwrap() <= 16 << 10);
     let last = log.last().unwrap()["message"].as_str().unwrap();
     assert!(last.starts_with("log_exceeded: "), "{last}");
@@ -249,7 +264,9 @@ async fn one_tenant_may_run_so_many_at_once_and_then_is_busy_alone() {
     })
     .await;
     for tenant in ["a", "b"] {
-        server.deploy_for(tenant, "holding", HOLDING, json!({})).await;
+        server
+            .deploy_for(tenant, "holding", HOLDING, json!({}))
+            .await;
     }
     let first = hold(&server, "a").await;
     Answer::of(server.invoke_for("a", "holding"))
@@ -281,7 +298,9 @@ async fn all_tenants_together_may_run_so_many_at_once() {
     })
     .await;
     for tenant in ["a", "b", "c"] {
-        server.deploy_for(tenant, "holding", HOLDING, json!({})).await;
+        server
+            .deploy_for(tenant, "holding", HOLDING, json!({}))
+            .await;
     }
     let first = hold(&server, "a").await;
     Answer::of(server.invoke_for("c", "holding"))

@@ -6,6 +6,20 @@
     reason = "a test fails by panicking, owns its tasks, and is read by nobody's documentation"
 )]
 
+mod cli;
+mod deploy;
+mod errors;
+mod fetch;
+mod hostile;
 mod invoke;
+mod isolation;
+mod kv;
+mod limits;
+mod modules;
+mod process;
+mod samples;
 mod server;
+mod shutdown;
+mod streams;
+mod swap;
 mod tidy;

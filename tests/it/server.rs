@@ -242,6 +242,48 @@ impl Server {
         waited.unwrap_or_else(|_| panic!("{function} does not log {text:?}"));
         lines
     }
+
+    /// [`Server::deploy_with`] for another tenant.
+    pub async fn deploy_for(
+        &self,
+        tenant: &str,
+        function: &str,
+        source: &str,
+        settings: Value,
+    ) -> Value {
+        let request = self.deploy_request(tenant, function, "index.js", source, &settings);
+        let answer = Answer::of(request).await;
+        assert_eq!(
+            answer.status,
+            201,
+            "deploying {function} of {tenant}: {}",
+            answer.text()
+        );
+        answer.json()
+    }
+
+    /// A request to a function of a tenant.
+    pub fn invoke_for(&self, tenant: &str, target: &str) -> RequestBuilder {
+        self.request(Method::GET, &format!("/invoke/@{tenant}/{target}"))
+    }
+
+    /// What the status page says.
+    pub async fn status(&self) -> Value {
+        let answer = Answer::of(self.request(Method::GET, "/api/v1/status")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Waits until no invocation runs any more: well within the time that they may take.
+    pub async fn until_idle(&self) {
+        let idle = async {
+            while self.status().await["invocations"]["running"] != 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(15), idle).await;
+        waited.expect("every invocation ends and gives its permits back");
+    }
 }
 
 impl Drop for Server {

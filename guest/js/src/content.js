@@ -3,6 +3,7 @@
 
 import {
   JSONParse,
+  SafeSyntaxError,
   StringPrototypeCharCodeAt,
   StringPrototypeEndsWith,
   StringPrototypeIndexOf,
@@ -58,6 +59,8 @@ function json(source) {
   try {
     return JSONParse(source);
   } catch (error) {
+    // For want of memory or stack it is not the client's fault.
+    if (!(error instanceof SafeSyntaxError)) throw error;
     throw new BodyInvalid('The request body is not valid JSON: ' + error.message);
   }
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Place, example_path, parse_env, parse_env_file, parse_limit, settings_header, unquote,
+    DeployArgs, LIMIT_NAMES, Place, example_path, parse_env, parse_env_file, parse_limit,
+    settings_header, unquote,
 };
 use crate::cli::fake::{self, Fake, Seen};
 use crate::cli::pack;
@@ -324,4 +325,15 @@ fn a_route_becomes_an_example_when_it_is_simple() {
     assert_eq!(example_path("/a/b"), "/a/b");
     assert_eq!(example_path("/files/*rest"), "");
     assert_eq!(example_path(""), "");
+}
+
+#[test]
+fn the_help_names_every_limit_with_its_default() {
+    let command = <DeployArgs as clap::Args>::augment_args(clap::Command::new("deploy"));
+    let help = command.get_after_help().unwrap().to_string();
+    let defaults = serde_json::to_value(limits::Limits::DEFAULT).unwrap();
+    for name in LIMIT_NAMES {
+        let line = format!("\n  {name}={}", defaults[name]);
+        assert!(help.contains(&line), "{line}");
+    }
 }
