@@ -25,10 +25,12 @@ ln -sfn /usr/include/wasm32-wasi "$sysroot/include/wasm32-wasi"
 ln -sfn /usr/lib/wasm32-wasi "$sysroot/lib/wasm32-wasip1"
 ln -sfn /usr/lib/wasm32-wasi "$sysroot/lib/wasm32-wasi"
 
+# A change of cc.sh has to reach cargo, which knows of flags only.
+amendments=$(sha256sum "$here/cc.sh" | cut -c1-16)
 export RUSTC=$rustc RUSTC_BOOTSTRAP=1 RUSTQUICKJS=1
 export RQUICKJS_SYS_NO_WASI_SDK=1 WASI_SDK=
 export CC_wasm32_wasip1=$here/cc.sh AR_wasm32_wasip1=llvm-ar-22
-export CFLAGS_wasm32_wasip1="--sysroot=$sysroot -O3 -fno-strict-aliasing -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo -ffile-prefix-map=$target=/target"
+export CFLAGS_wasm32_wasip1="--sysroot=$sysroot -O3 -fno-strict-aliasing -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -DAMENDMENTS=0x$amendments -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo -ffile-prefix-map=$target=/target"
 export BINDGEN_EXTRA_CLANG_ARGS_wasm32_wasip1="--sysroot=$sysroot"
 libclang=$(ls -d /usr/lib/llvm-*/lib 2>/dev/null | sort -V | tail -1)
 export LIBCLANG_PATH=${LIBCLANG_PATH:-$libclang}

@@ -16,7 +16,7 @@ amend() { # amend ORIGINAL COPY
         in_limit && /^#if defined\(__wasi__\)/ { sub(/defined\(__wasi__\)/, "0"); in_limit = 0; first++ }
         /\/\* specific label handling \*\// { print "    emit_source_loc(s);"; second++ }
         /s->line_num, s->col_num, backtrace_flags\);/ {
-            sub(/s->line_num, s->col_num/, "s->token.line_num, s->token.col_num")
+            sub(/s->col_num/, "max_int(1, s->token.ptr - s->eol + (s->eol == s->buf_start))")
             fourth++
         }
         held != "" {

@@ -141,7 +141,27 @@ fn compiles_as_module(source: &str) -> bool {
 /// The function `(exports, require, module, __filename, __dirname)` around a CommonJS module.
 pub fn compile<'js>(ctx: &Ctx<'js>, source: &str, path: &str) -> Result<Value<'js>> {
     note_loaded(path);
-    compile_wrapper(ctx, source, path, 0)
+    compile_wrapper(ctx, source, path, 0).map_err(|error| blame_source(ctx, error, source, path))
+}
+
+/// A stray `}` closes the wrapper, and the error then lies past the end of the file. Compiled
+/// without the wrapper, the source has it where its author sees it.
+fn blame_source(ctx: &Ctx<'_>, error: Error, source: &str, path: &str) -> Error {
+    if !error.is_exception() {
+        return error;
+    }
+    let thrown = ctx.catch();
+    let line: f64 = thrown
+        .as_object()
+        .and_then(|object| object.get("lineNumber").ok())
+        .unwrap_or_default();
+    if line > source.lines().count() as f64 {
+        let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
+        if let Err(error) = eval(ctx, source.to_owned(), path, flags, 1) {
+            return error;
+        }
+    }
+    ctx.throw(thrown)
 }
 
 fn compile_wrapper<'js>(

@@ -23,7 +23,13 @@ struct Sample {
 fn sample(engine: &wasmtime::Engine, address: usize, bytes: usize) -> Sample {
     let is_hole = |at: usize| (at / PAGE) % 7 < 3;
     let data: Vec<u8> = (0..bytes)
-        .map(|at| if is_hole(at) { 0 } else { (at % 83) as u8 })
+        .map(|at| {
+            if is_hole(at) {
+                0
+            } else {
+                u8::try_from(at % 83).unwrap()
+            }
+        })
         .collect();
     let encoded = snapshot::encode(u32::try_from(address).unwrap(), &data);
     let mut memory = vec![0; (address + bytes).next_multiple_of(WASM_PAGE)];
