@@ -9,8 +9,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 
-/// Holes of at least this size are given back; smaller ones stay plugged.
-const LARGE: [usize; 3] = [1 << 20, 256 << 10, 64 << 10];
+/// Holes of at least this size are given back; smaller ones stay plugged. It is also the most that
+/// memory grows by, because the last of them is past the end of what was used.
+const LARGE: usize = 64 << 10;
 /// Sizes of plugs, down to the smallest block that the allocator has.
 const SMALL: [usize; 10] = [
     16 << 10,
@@ -29,22 +30,20 @@ const LARGE_MAX: usize = 1024;
 
 /// Takes every hole, zeroes it, and gives back the large ones.
 pub fn tidy() {
-    let mut taken = [(std::ptr::null_mut(), 0); LARGE_MAX];
+    let mut taken = [std::ptr::null_mut(); LARGE_MAX];
     let mut count = 0;
     // Past this address nothing was ever used: it is no hole.
     let mut frontier = 0;
-    for size in LARGE {
-        while count < LARGE_MAX {
-            let before = end();
-            let Some(block) = take(size) else {
-                break;
-            };
-            taken[count] = (block, size);
-            count += 1;
-            frontier = frontier.max(block as usize + size);
-            if end() != before {
-                break;
-            }
+    while count < LARGE_MAX {
+        let before = end();
+        let Some(block) = take(LARGE) else {
+            break;
+        };
+        taken[count] = block;
+        count += 1;
+        frontier = frontier.max(block as usize + LARGE);
+        if end() != before {
+            break;
         }
     }
     for size in SMALL {
@@ -56,9 +55,9 @@ pub fn tidy() {
             }
         }
     }
-    for &(block, size) in &taken[..count] {
+    for &block in &taken[..count] {
         // SAFETY: taken above with the same layout.
-        unsafe { System.dealloc(block, layout(size)) }
+        unsafe { System.dealloc(block, layout(LARGE)) }
     }
 }
 

@@ -80,19 +80,6 @@ impl Desk {
         self.write("source.js", source);
         self.ok(&["deploy", "source.js", "--name", name]).await;
     }
-
-    /// Waits until the server has stored a log line with `text`.
-    async fn logged(&self, name: &str, text: &str) {
-        let path = format!("/api/v1/tenants/default/functions/{name}/logs?limit=1000");
-        for _ in 0..PATIENCE.as_millis() / POLL.as_millis() {
-            let answer = Answer::of(self.serving.request(Method::GET, &path)).await;
-            if answer.text().contains(text) {
-                return;
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        panic!("{text:?} was not logged");
-    }
 }
 
 fn write(folder: &Path, path: &str, text: &str) {
