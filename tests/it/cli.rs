@@ -4,14 +4,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::process::{Ended, POLL, Running, Serving, ampoule, run, serve};
-use crate::server::{Answer, PATIENCE, cache};
+use crate::server::{PATIENCE, cache};
 
 const HELLO: &str = "module.exports = (req, res) => {
     console.log(`hello to ${req.query.name || 'nobody'}`);
