@@ -25,8 +25,8 @@ ln -sfn /usr/include/wasm32-wasi "$sysroot/include/wasm32-wasi"
 ln -sfn /usr/lib/wasm32-wasi "$sysroot/lib/wasm32-wasip1"
 ln -sfn /usr/lib/wasm32-wasi "$sysroot/lib/wasm32-wasi"
 
-# A change of cc.sh has to reach cargo, which knows of flags only.
-amendments=$(sha256sum "$here/cc.sh" | cut -c1-16)
+# A change of the amendments has to reach cargo, which knows of flags only.
+amendments=$(cat "$here/cc.sh" "$here"/quickjs/* | sha256sum | cut -c1-16)
 export RUSTC=$rustc RUSTC_BOOTSTRAP=1 RUSTQUICKJS=1
 export RQUICKJS_SYS_NO_WASI_SDK=1 WASI_SDK=
 export CC_wasm32_wasip1=$here/cc.sh AR_wasm32_wasip1=llvm-ar-22
@@ -47,12 +47,12 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="\
     --target-dir "$target" -Zbuild-std=std,panic_abort
 
 # The split into engine, image and component.
-(cd "$here/link" && cargo run --quiet --locked --release --target-dir "$target/link" -- \
+(cd "$here/link" && cargo run --quiet --locked --profile tool --target-dir "$target/link" -- \
     "$target/wasm32-wasip1/release/ampoule_guest.wasm" "$target/merged.wasm" --redirect)
 "$here/js/node_modules/.bin/wasm-opt" -O3 --enable-bulk-memory --enable-sign-ext \
     --enable-nontrapping-float-to-int --enable-mutable-globals --enable-multivalue \
     --enable-reference-types "$target/merged.wasm" -o "$target/optimised.wasm"
-(cd "$here/link" && cargo run --quiet --locked --release --target-dir "$target/link" -- \
+(cd "$here/link" && cargo run --quiet --locked --profile tool --target-dir "$target/link" -- \
     "$target/optimised.wasm" "$out")
 
 # What the benches run natively, to compare with.

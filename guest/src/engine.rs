@@ -1,21 +1,23 @@
 //! The JavaScript runtime: made once by `prepare`, kept in every snapshot after that.
 
 use std::cell::OnceCell;
-use std::ptr::null_mut;
+use std::ptr::{addr_of_mut, null_mut};
 
 use javy::quickjs::{Ctx, Error, Function, Object, Persistent, Result, Value, qjs};
 use javy::{Config, Runtime};
 
 use crate::failure::Failure;
-use crate::{host, modules, natives, rejections, text};
+use crate::{heap, host, modules, natives, rejections, text};
 
 /// JavaScript frames may use this much of the stack (`-z stack-size` in build.sh leaves room).
 const STACK_BYTES_MAX: usize = 768 << 10;
 /// Garbage is collected when the heap has grown by this much.
 const GC_BYTES: usize = 16 << 20;
 
-/// The JavaScript layer, bundled by `js/build.mjs`.
-const SOURCE: &str = include_str!(concat!(env!("OUT_DIR"), "/guest.js"));
+/// The JavaScript layer, bundled by `js/build.mjs`. Wiped when it has run, so that it is not part
+/// of every image.
+static mut SOURCE: [u8; SOURCE_BYTES] = *include_bytes!(concat!(env!("OUT_DIR"), "/guest.js"));
+const SOURCE_BYTES: usize = include_bytes!(concat!(env!("OUT_DIR"), "/guest.js")).len();
 /// Its name in stack traces, from which it is taken out again.
 const SOURCE_NAME: &str = "ampoule:guest";
 /// The same for C.
@@ -64,6 +66,7 @@ thread_local! {
 
 /// Builds the runtime and evaluates the JavaScript layer.
 pub fn prepare() {
+    let layer = compile_layer();
     let mut config = Config::default();
     config
         .weak_ref(true)
@@ -71,7 +74,8 @@ pub fn prepare() {
         .max_stack_size(STACK_BYTES_MAX);
     let runtime = Runtime::new(config).expect("QuickJS starts");
     let (hooks, stack) = runtime.context().with(|ctx| {
-        evaluate_layer(&ctx).unwrap_or_else(|error| panic!("guest.js: {}", failure(&ctx, error)))
+        evaluate_layer(&ctx, &layer)
+            .unwrap_or_else(|error| panic!("guest.js: {}", failure(&ctx, error)))
     });
     ENGINE.with(|engine| {
         let engine_is_new = engine
@@ -85,14 +89,14 @@ pub fn prepare() {
     });
 }
 
-fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>)> {
+fn evaluate_layer(ctx: &Ctx<'_>, layer: &[u8]) -> Result<(Hooks, Persistent<Function<'static>>)> {
     modules::install(ctx);
     rejections::install(ctx);
     let native = natives::object(ctx)?;
     let hooks = Object::new(ctx.clone())?;
     native.set("hooks", hooks.clone())?;
     ctx.globals().set("__native", native)?;
-    run_layer(ctx)?;
+    run_layer(ctx, layer)?;
     let hook = |name: &str| -> Result<Persistent<Function<'static>>> {
         Ok(Persistent::save(ctx, hooks.get::<_, Function>(name)?))
     };
@@ -107,46 +111,67 @@ fn evaluate_layer(ctx: &Ctx<'_>) -> Result<(Hooks, Persistent<Function<'static>>
     Ok((hooks, Persistent::save(ctx, stack)))
 }
 
-/// Runs the JavaScript layer from bytecode without its source: QuickJS keeps the source of every
-/// function, nested ones included, and all of that would be part of every image.
-fn run_layer(ctx: &Ctx<'_>) -> Result<()> {
-    let mut source = SOURCE.as_bytes().to_vec();
-    source.push(0);
+/// Runs the JavaScript layer.
+fn run_layer(ctx: &Ctx<'_>, bytecode: &[u8]) -> Result<()> {
     let raw = ctx.as_raw().as_ptr();
-    let failed = |value| unsafe { qjs::JS_IsException(value) };
-    // SAFETY: source and name end with zero bytes; every value is freed or handed on once.
+    // SAFETY: the bytecode is QuickJS's own; every value is freed or handed on once.
     unsafe {
-        let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
-        let compiled = qjs::JS_Eval(
-            raw,
-            source.as_ptr().cast(),
-            SOURCE.len() as _,
-            SOURCE_NAME_C.as_ptr(),
-            flags as _,
-        );
-        if failed(compiled) {
-            return Err(Error::Exception);
-        }
-        let mut len = 0;
-        let how = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
-        let bytecode = qjs::JS_WriteObject(raw, &mut len, compiled, how as _);
-        qjs::JS_FreeValue(raw, compiled);
-        if bytecode.is_null() {
-            return Err(Error::Exception);
-        }
         let how = qjs::JS_READ_OBJ_BYTECODE;
-        let function = qjs::JS_ReadObject(raw, bytecode, len, how as _);
-        qjs::js_free(raw, bytecode.cast());
-        if failed(function) {
+        let function = qjs::JS_ReadObject(raw, bytecode.as_ptr(), bytecode.len() as _, how as _);
+        if qjs::JS_IsException(function) {
             return Err(Error::Exception);
         }
         let result = qjs::JS_EvalFunction(raw, function);
-        if failed(result) {
+        if qjs::JS_IsException(result) {
             return Err(Error::Exception);
         }
         qjs::JS_FreeValue(raw, result);
     }
     Ok(())
+}
+
+/// The JavaScript layer as bytecode without its source: QuickJS keeps the source of every function,
+/// nested ones included, and all of that would be part of every image. Compiled in a runtime of
+/// its own, so that what the compiler leaves behind is not part of it either.
+fn compile_layer() -> Vec<u8> {
+    let source = take_source();
+    // SAFETY: source and name end with zero bytes, and everything is freed here.
+    unsafe {
+        let runtime = qjs::JS_NewRuntime();
+        let raw = qjs::JS_NewContext(runtime);
+        let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
+        let compiled = qjs::JS_Eval(
+            raw,
+            source.as_ptr().cast(),
+            SOURCE_BYTES as _,
+            SOURCE_NAME_C.as_ptr(),
+            flags as _,
+        );
+        assert!(!qjs::JS_IsException(compiled), "guest.js is no JavaScript");
+        let mut len = 0;
+        let how = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
+        let bytecode = qjs::JS_WriteObject(raw, &mut len, compiled, how as _);
+        assert!(!bytecode.is_null(), "guest.js compiles");
+        let kept = std::slice::from_raw_parts(bytecode, len as usize).to_vec();
+        qjs::js_free(raw, bytecode.cast());
+        qjs::JS_FreeValue(raw, compiled);
+        qjs::JS_FreeContext(raw);
+        qjs::JS_FreeRuntime(runtime);
+        heap::clear();
+        kept
+    }
+}
+
+/// The layer's source and a zero byte; empty the next time.
+fn take_source() -> Vec<u8> {
+    // SAFETY: the guest has one thread, and nothing else looks at it.
+    unsafe {
+        let source = &mut *addr_of_mut!(SOURCE);
+        let mut taken = source.to_vec();
+        taken.push(0);
+        source.fill(0);
+        taken
+    }
 }
 
 fn eval<'js, V: javy::quickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str, name: &str) -> Result<V> {
@@ -178,12 +203,19 @@ pub fn mark_stack(ctx: &Ctx<'_>) {
     unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
 }
 
-/// Collects garbage now, and from now on after the heap has grown by [`GC_BYTES`].
+unsafe extern "C" {
+    /// In quickjs/after.c.
+    fn ampoule_keep_forever(runtime: *mut qjs::JSRuntime);
+}
+
+/// Collects garbage, keeps what is left forever, and from now on collects after the heap has
+/// grown by [`GC_BYTES`].
 pub fn settle_heap(ctx: &Ctx<'_>) {
     // SAFETY: as above; the usage structure is plain data.
     unsafe {
         let runtime = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());
         qjs::JS_RunGC(runtime);
+        ampoule_keep_forever(runtime);
         let mut usage: qjs::JSMemoryUsage = std::mem::zeroed();
         qjs::JS_ComputeMemoryUsage(runtime, &mut usage);
         let used = usize::try_from(usage.malloc_size).unwrap_or_default();

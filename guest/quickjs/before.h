@@ -1,0 +1,24 @@
+// Included before quickjs.c: what its amended places call (see amend.awk).
+
+#ifndef AMPOULE_BEFORE_H
+#define AMPOULE_BEFORE_H
+
+#include <stddef.h>
+
+// The allocator in src/heap.rs. Called directly, not through JSRuntime's table of functions.
+void *ampoule_malloc(size_t size);
+void *ampoule_calloc(size_t count, size_t size);
+void *ampoule_realloc(void *block, size_t size);
+void ampoule_free(void *block);
+size_t ampoule_usable_size(const void *block);
+
+// What a snapshot holds is never freed, so nobody counts who uses it. Counting would write to
+// every object that a request only looks at, and each page written to is a page to copy and wipe.
+#define REFS_FOREVER (1 << 30)
+
+// `count++`
+#define REFS_KEEP(count) ((void)((count) < REFS_FOREVER && ++(count)))
+// `--count`; what is kept forever never gets to 0.
+#define REFS_DROP(count) ((count) < REFS_FOREVER ? --(count) : REFS_FOREVER)
+
+#endif
