@@ -14,6 +14,8 @@ import { assert, strict } from './assert.js';
 import * as buffer from './buffer.js';
 import { console } from './console.js';
 import { atob, btoa } from './encoding.js';
+import fs from './node/fs.js';
+import fsPromises from './node/fs-promises.js';
 import * as cryptoFunctions from './crypto.js';
 import { codedError } from './errors.js';
 import { process } from './process.js';
@@ -115,6 +117,8 @@ define('crypto', () => {
 });
 define('console', () => console);
 define('events', () => events);
+define('fs', () => fs);
+define('fs/promises', () => fsPromises);
 define('perf_hooks', () => ({ performance }));
 define('stream/web', () => ({ ...streams }));
 define('url', () => ({ ...url, URL, URLSearchParams }));
