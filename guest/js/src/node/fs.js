@@ -106,7 +106,7 @@ for (const [name, kind] of [
 ]) {
   ObjectDefineProperty(fs, name, {
     configurable: true,
-    enumerable: false,
+    enumerable: true,
     get: () => streams()[kind],
     set(value) {
       ObjectDefineProperty(fs, name, { configurable: true, value, writable: true });
