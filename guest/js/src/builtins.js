@@ -37,6 +37,8 @@ import * as timers from './timers.js';
 import * as url from './node-url.js';
 import { URL, URLSearchParams } from './url.js';
 import { types, util } from './util.js';
+import stream from './node/stream.js';
+import streamConsumers from './node/stream-consumers.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
 const makers = ObjectCreate(null);
@@ -113,6 +115,9 @@ define('trace_events', () => traceEvents);
 define('tty', () => tty);
 define('vm', () => vm);
 define('wasi', () => wasi);
+define('stream', () => stream);
+define('stream/consumers', () => streamConsumers);
+define('stream/promises', () => stream.promises);
 define('stream/web', () => ({ ...streams }));
 define('url', () => ({ ...url, URL, URLSearchParams }));
 define('path', () => path);

@@ -16,12 +16,14 @@ const native = new vm.Script(readFileSync(new URL('fake-native.js', import.meta.
 
 const BUILTINS = [
   'assert',
+  'async_hooks',
   'buffer',
   'child_process',
   'cluster',
   'console',
   'crypto',
   'dgram',
+  'diagnostics_channel',
   'events',
   'fs',
   'fs/promises',
@@ -29,8 +31,12 @@ const BUILTINS = [
   'net',
   'path',
   'process',
+  'punycode',
   'querystring',
   'stream',
+  'stream/consumers',
+  'stream/promises',
+  'stream/web',
   'string_decoder',
   'timers',
   'timers/promises',
@@ -40,6 +46,7 @@ const BUILTINS = [
   'util/types',
   'v8',
   'worker_threads',
+  'zlib',
 ];
 
 /** What outlives an invocation: the clock and the tenant's kv. */
