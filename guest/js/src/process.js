@@ -16,10 +16,8 @@ import {
   SafeString,
   StringPrototypeLastIndexOf,
   StringPrototypeSlice,
-  StringPrototypeStartsWith,
   isObject,
 } from './primordials.js';
-import { builtin, isBuiltin } from './builtins.js';
 import { viewBytes } from './encoding.js';
 import { codedError, typeError } from './errors.js';
 import { guarded } from './lifecycle.js';
@@ -56,10 +54,6 @@ export function setEnvironment(pairs) {
 /** The environment as a plain object of its own. */
 export function environmentCopy() {
   return { ...variables };
-}
-
-function bareName(name) {
-  return StringPrototypeStartsWith(name, 'node:') ? StringPrototypeSlice(name, 5) : name;
 }
 
 function refused(name) {
@@ -216,8 +210,6 @@ function emitWarning(warning, type, code) {
   nextTick(() => process.emit('warning', made));
 }
 
-let stdin;
-
 /** `process`. */
 export const process = ObjectSetPrototypeOf(
   {
@@ -277,7 +269,6 @@ export const process = ObjectSetPrototypeOf(
     resourceUsage,
     emitWarning,
     getActiveResourcesInfo: () => [],
-    getBuiltinModule: (name) => (isBuiltin(`${name}`) ? builtin(bareName(`${name}`)) : undefined),
     hasUncaughtExceptionCaptureCallback: () => false,
     setUncaughtExceptionCaptureCallback() {},
     setSourceMapsEnabled() {},
@@ -291,25 +282,6 @@ ObjectDefineProperty(process, 'env', {
   enumerable: true,
   get: () => env,
   set() {},
-});
-
-// Nothing is ever typed; made at first use, because it needs all of `node:stream`.
-ObjectDefineProperty(process, 'stdin', {
-  configurable: true,
-  enumerable: true,
-  get() {
-    if (stdin === undefined) {
-      const { Readable } = builtin('stream');
-      stdin = new Readable({
-        read() {
-          this.push(null);
-        },
-      });
-      stdin.fd = 0;
-      stdin.isTTY = false;
-    }
-    return stdin;
-  },
 });
 
 for (const name of [
