@@ -5,6 +5,7 @@
 // order in which it began; when nothing else is left, the clock jumps to the earliest timer.
 
 import { readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import vm from 'node:vm';
@@ -47,6 +48,7 @@ const BUILTINS = [
   'v8',
   'worker_threads',
   'zlib',
+  ...builtinModules,
 ];
 
 /** What outlives an invocation: the clock and the tenant's kv. */

@@ -240,7 +240,6 @@ export function target(buffer, offset, length) {
     throw invalidArgValue('buffer', buffer, 'is empty and cannot be written');
   }
   validateInteger(count, 'length');
-  if (from > bytes.length) throw outOfRange('offset', `<= ${bytes.length}`, from);
   if (count > bytes.length - from) throw outOfRange('length', `<= ${bytes.length - from}`, count);
   if (count < 0) throw outOfRange('length', '>= 0', count);
   return bytes.subarray(from, from + count);

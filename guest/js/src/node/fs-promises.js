@@ -1,6 +1,7 @@
 // `node:fs/promises`.
 
 import { ReflectApply, isObject } from '../primordials.js';
+import { Blob } from '../blob.js';
 import { Buffer } from '../buffer.js';
 import { builtin } from '../builtins.js';
 import { codedError } from '../errors.js';
@@ -229,7 +230,6 @@ promises.constants = constants;
 
 /** `fs.openAsBlob`. */
 export async function openAsBlob(path, options) {
-  const { Blob } = builtin('buffer');
   return new Blob([sync.readFile(path)], options);
 }
 

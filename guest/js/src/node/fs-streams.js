@@ -4,36 +4,33 @@
 import { asBuffer } from '../buffer.js';
 import { builtin } from '../builtins.js';
 import { closeFile, openFile, readInto, toFlags, toPath } from './fs-core.js';
+import { nextTick } from '../process.js';
 import { sync, toOptions } from './fs-sync.js';
 import { outOfRange, validateInteger } from './validate.js';
 
 const CHUNK = 65536;
 
-function checkRange(stream, options) {
-  const { start, end } = options;
+/** Everything that may be wrong with the arguments, found before there is a stream. */
+function checked(path, given) {
+  const options = toOptions(given, {});
+  const { fd, start, end } = options;
   if (start !== undefined) validateInteger(start, 'start', 0);
   if (end !== undefined && end !== Infinity) validateInteger(end, 'end', 0);
   if (start !== undefined && end !== undefined && start > end) {
     throw outOfRange('start', `<= "end" (here: ${end})`, start);
   }
-  stream.start = start;
-  stream.end = end ?? Infinity;
-  stream.pos = start;
-}
-
-function useFile(stream, path, options) {
-  const { fd } = options;
   const isOpen = fd !== undefined && fd !== null;
-  stream.fd = isOpen ? (typeof fd === 'object' ? fd.fd : fd) : null;
-  stream.path = isOpen && path === undefined ? undefined : toPath(path);
-  stream.bytesRead = 0;
-  stream.autoClose = options.autoClose ?? true;
+  return {
+    ...options,
+    fd: isOpen ? (typeof fd === 'object' ? fd.fd : fd) : null,
+    path: isOpen && path === undefined ? undefined : toPath(path),
+  };
 }
 
 function makeReadStream({ Readable }) {
   class ReadStream extends Readable {
     constructor(path, given) {
-      const options = toOptions(given, {});
+      const options = checked(path, given);
       super({
         highWaterMark: options.highWaterMark ?? CHUNK,
         encoding: options.encoding,
@@ -41,10 +38,15 @@ function makeReadStream({ Readable }) {
         emitClose: options.emitClose ?? true,
         signal: options.signal,
       });
-      useFile(this, path, options);
+      this.fd = options.fd;
+      this.path = options.path;
       this.flags = options.flags ?? 'r';
       this.mode = options.mode ?? 0o666;
-      checkRange(this, options);
+      this.start = options.start;
+      this.end = options.end ?? Infinity;
+      this.pos = options.start;
+      this.bytesRead = 0;
+      this.autoClose = options.autoClose ?? true;
     }
 
     get pending() {
@@ -66,6 +68,12 @@ function makeReadStream({ Readable }) {
     }
 
     _read(size) {
+      // Not at once, so that one chunk is taken before the next is there.
+      nextTick(() => this.#readNow(size));
+    }
+
+    #readNow(size) {
+      if (this.destroyed) return;
       const left = this.pos === undefined ? this.end + 1 - this.bytesRead : this.end + 1 - this.pos;
       const bytes = asBuffer(new Uint8Array(Math.max(0, Math.min(size, left, CHUNK))));
       try {
@@ -101,9 +109,10 @@ function makeReadStream({ Readable }) {
 function makeWriteStream({ Writable }) {
   class WriteStream extends Writable {
     constructor(path, given) {
-      const options = toOptions(given, {});
+      const options = checked(path, given);
       super({ decodeStrings: true, signal: options.signal });
-      useFile(this, path, options);
+      this.fd = options.fd;
+      this.path = options.path;
       this.flags = options.flags ?? 'w';
       this.bytesWritten = 0;
     }

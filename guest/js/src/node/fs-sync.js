@@ -178,9 +178,14 @@ const reading = {
 
   realpath(path, options) {
     const { encoding } = toOptions(options, {});
-    path = toPath(path);
-    lookAt(path, 'lstat');
-    return named(absolute(path), encoding);
+    const whole = absolute(toPath(path));
+    // Node looks at one folder after another, and tells the first that is not there.
+    const parts = whole.split('/');
+    for (let i = 2; i <= parts.length; i++) {
+      const folder = parts.slice(0, i).join('/');
+      if (i === parts.length || !isFolder(folder)) lookAt(folder, 'lstat');
+    }
+    return named(whole, encoding);
   },
 
   stat(path, options) {

@@ -24,7 +24,7 @@ const fs = {};
 function withCallback(name) {
   const work = sync[name];
   return function (...args) {
-    const callback = args.pop();
+    const callback = args.length > 1 ? args.pop() : undefined;
     validateFunction(callback, 'cb');
     let result;
     try {
@@ -89,6 +89,9 @@ Object.assign(fs, {
   Dir,
   Dirent,
   Stats,
+  // As on Linux.
+  lchmod: undefined,
+  lchmodSync: undefined,
   F_OK: constants.F_OK,
   R_OK: constants.R_OK,
   W_OK: constants.W_OK,
