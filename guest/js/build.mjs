@@ -39,6 +39,7 @@ await build({
     buffer: inRoot('src/buffer.js'),
     // What the package of Node's streams takes from outside is ours.
     'abort-controller': inRoot('src/abort.js'),
+    events: inRoot('src/node/events.js'),
     'npm-buffer': inRoot('node_modules/buffer/index.js'),
   },
 });
