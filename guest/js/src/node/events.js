@@ -423,7 +423,7 @@ export function addAbortListener(signal, listener) {
   let undo = () => {};
   if (signal.aborted) later(() => listener());
   else undo = listen(signal, 'abort', listener, { once: true });
-  return { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: () => undo() };
+  return { [Symbol.dispose]: () => undo() };
 }
 
 /** An emitter that is an async resource too; contexts follow promises here, not emitters. */

@@ -160,7 +160,7 @@ export class FileHandle {
 }
 FileHandle.prototype.addListener = FileHandle.prototype.on;
 FileHandle.prototype.removeListener = FileHandle.prototype.off;
-FileHandle.prototype[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')] =
+FileHandle.prototype[Symbol.asyncDispose] =
   FileHandle.prototype.close;
 
 const promises = {

@@ -111,7 +111,7 @@ export function statFs(isBig) {
 }
 
 const KIND = Symbol('type');
-const DISPOSE = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
+const DISPOSE = Symbol.asyncDispose;
 
 /** `fs.Dirent`. */
 export class Dirent {

@@ -29,7 +29,7 @@ Duplex.toWeb = duplexToWeb;
 const { from } = Duplex;
 Duplex.from = (body) => from(body instanceof Blob ? body.arrayBuffer() : body);
 
-const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
+const ASYNC_DISPOSE = Symbol.asyncDispose;
 for (const { prototype } of [Readable, Writable]) {
   if (Object.hasOwn(prototype, ASYNC_DISPOSE)) continue;
   ObjectDefineProperty(prototype, ASYNC_DISPOSE, {
