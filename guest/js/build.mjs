@@ -34,6 +34,7 @@ await build({
   // Every free `Map`, `Symbol` … in the bundle means the one captured at the beginning.
   inject: ['src/captured.js'],
   plugins: [processPackage],
+  define: { global: 'globalThis' },
   alias: {
     // Packages that ask for Node's `buffer` get ours; ours asks for the package by another name.
     buffer: inRoot('src/buffer.js'),

@@ -1,6 +1,6 @@
 // `node:timers/promises`.
 
-import { PromiseConstructor, ReflectApply } from '../primordials.js';
+import { ObjectDefineProperty, PromiseConstructor, ReflectApply } from '../primordials.js';
 import { codedError } from '../errors.js';
 import * as timers from '../timers.js';
 import { validateAbortSignal, validateBoolean, validateNumber, validateObject } from './validate.js';
@@ -77,5 +77,13 @@ const scheduler = {
   wait: (delay, options) => ReflectApply(setTimeout, undefined, [delay, undefined, options]),
   yield: () => setImmediate(),
 };
+
+const CUSTOM = Symbol.for('nodejs.util.promisify.custom');
+for (const [callbacks, promises] of [
+  [timers.setTimeout, setTimeout],
+  [timers.setImmediate, setImmediate],
+]) {
+  ObjectDefineProperty(callbacks, CUSTOM, { configurable: true, value: promises });
+}
 
 export default { setTimeout, setImmediate, setInterval, scheduler };
