@@ -5,6 +5,7 @@ import path from 'path-browserify';
 import stringDecoder from 'string_decoder';
 import {
   ObjectCreate,
+  ObjectGetOwnPropertyDescriptor,
   ObjectKeys,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
@@ -13,6 +14,7 @@ import { assert, strict } from './assert.js';
 import * as buffer from './buffer.js';
 import { console } from './console.js';
 import { atob, btoa } from './encoding.js';
+import { restoreName } from './names.js';
 import constants from './node/constants.js';
 import dns, { promises as dnsPromises } from './node/dns.js';
 import fs from './node/fs.js';
@@ -65,8 +67,13 @@ export function builtin(name) {
   if (made[name] !== undefined) return made[name];
   const make = makers[name];
   if (make === undefined) throw notAvailable(name);
-  made[name] = make();
-  return made[name];
+  const exports = make();
+  made[name] = exports;
+  for (const key of ObjectKeys(exports)) {
+    const { value } = ObjectGetOwnPropertyDescriptor(exports, key);
+    restoreName(value, key);
+  }
+  return exports;
 }
 
 // `child_process`, `cluster`, `dgram`, `v8`, `worker_threads` and whatever else is not below.

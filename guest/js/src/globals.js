@@ -21,6 +21,7 @@ import { fetch } from './fetch.js';
 import { Headers } from './headers.js';
 import { kv } from './kv.js';
 import { guarded } from './lifecycle.js';
+import { restoreName } from './names.js';
 import { native } from './native.js';
 import { Performance, performance } from './performance.js';
 import { process } from './process.js';
@@ -79,6 +80,7 @@ const globals = {
 export function install() {
   for (const name of ObjectKeys(globals)) {
     const value = globals[name];
+    restoreName(value, name);
     ObjectDefineProperty(globalThis, name, {
       configurable: true,
       enumerable: false,

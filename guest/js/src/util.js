@@ -316,6 +316,9 @@ function log(...args) {
   console.log('%s - %s', `${now.getDate()} ${MONTHS[now.getMonth()]} ${time}`, format(...args));
 }
 
+// The package's own name for it is a short one.
+ObjectDefineProperty(inspect, 'name', { configurable: true, value: 'inspect' });
+
 /** `require('util')`. */
 export const util = {
   _errnoException: errnoException,

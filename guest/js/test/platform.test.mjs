@@ -458,7 +458,7 @@ test('util and assert', async () => {
       [1]), util.types.isDate(new Date()),
       util.types.isUint8Array(Buffer.alloc(1)), util.types.isPromise(1)]`),
     [
-      [...Array(5).fill('ERR_ASSERTION'), 'x'],
+      Array(6).fill('ERR_ASSERTION'),
       'hi',
       2,
       'no',

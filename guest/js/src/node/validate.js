@@ -46,8 +46,13 @@ export function invalidArgType(name, expected, value) {
   const classes = all.filter((one) => !types.includes(one) && /^[A-Z]/.test(one));
   const others = all.filter((one) => !types.includes(one) && !classes.includes(one));
   const words = [];
-  if (types.length > 0) {
-    const lower = types.map((one) => one.toLowerCase());
+  let lower = types.map((one) => one.toLowerCase());
+  // Beside classes, any object at all counts as one of them.
+  if (classes.length > 0 && lower.includes('object')) {
+    lower = lower.filter((one) => one !== 'object');
+    classes.push('Object');
+  }
+  if (lower.length > 0) {
     words.push(`${lower.length > 1 ? 'one of type' : 'of type'} ${listed(lower)}`);
   }
   if (classes.length > 0) words.push(`an instance of ${listed(classes)}`);
