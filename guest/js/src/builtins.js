@@ -11,10 +11,9 @@ import {
   StringPrototypeStartsWith,
 } from './primordials.js';
 import { assert, strict } from './assert.js';
-import * as buffer from './buffer.js';
 import { console } from './console.js';
-import { atob, btoa } from './encoding.js';
 import { restoreName } from './names.js';
+import buffer from './node/buffer.js';
 import constants from './node/constants.js';
 import dns, { promises as dnsPromises } from './node/dns.js';
 import fs from './node/fs.js';
@@ -86,7 +85,7 @@ function notAvailable(name) {
 
 define('assert', () => assert);
 define('assert/strict', () => strict);
-define('buffer', () => ({ ...buffer, constants: { MAX_LENGTH: buffer.kMaxLength }, atob, btoa }));
+define('buffer', () => buffer);
 define('crypto', () => {
   const { crypto, getRandomValues, randomBytes, randomInt, randomUUID, timingSafeEqual } =
     cryptoFunctions;
