@@ -8,6 +8,7 @@ import {
   ObjectSetPrototypeOf,
   ReflectApply,
   SafeArrayBuffer,
+  SafeRangeError,
   SafeString,
   SafeTypeError,
   SafeUint8Array,
@@ -251,5 +252,14 @@ function part(bytes, start, end) {
 }
 
 addNumbers(proto);
+
+for (const bits of [16, 32, 64]) {
+  const swap = proto[`swap${bits}`];
+  proto[`swap${bits}`] = function () {
+    if (this.length % (bits / 8) === 0) return ReflectApply(swap, this, []);
+    const text = `Buffer size must be a multiple of ${bits}-bits`;
+    throw nodeError(SafeRangeError, 'ERR_INVALID_BUFFER_SIZE', text);
+  };
+}
 
 export { SlowBuffer, INSPECT_MAX_BYTES, kMaxLength };

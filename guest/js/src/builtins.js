@@ -11,9 +11,9 @@ import {
   StringPrototypeStartsWith,
 } from './primordials.js';
 import { assert, strict } from './assert.js';
-import { console } from './console.js';
 import { restoreName } from './names.js';
 import buffer from './node/buffer.js';
+import console from './node/console.js';
 import constants from './node/constants.js';
 import dns, { promises as dnsPromises } from './node/dns.js';
 import fs from './node/fs.js';

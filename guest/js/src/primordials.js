@@ -48,6 +48,7 @@ export const StringPrototypeCharCodeAt = uncurryThis(S.charCodeAt);
 export const StringPrototypeEndsWith = uncurryThis(S.endsWith);
 export const StringPrototypeIndexOf = uncurryThis(S.indexOf);
 export const StringPrototypeLastIndexOf = uncurryThis(S.lastIndexOf);
+export const StringPrototypePadStart = uncurryThis(S.padStart);
 export const StringPrototypeRepeat = uncurryThis(S.repeat);
 export const StringPrototypeReplaceAll = uncurryThis(S.replaceAll);
 export const StringPrototypeSlice = uncurryThis(S.slice);
