@@ -1,7 +1,6 @@
 // The modules that `require` and `import` find without a file, and those that do not exist.
 
 import events from 'events';
-import path from 'path-browserify';
 import stringDecoder from 'string_decoder';
 import {
   ObjectCreate,
@@ -22,6 +21,7 @@ import http2 from './node/http2.js';
 import { moduleExports } from './node/module.js';
 import net from './node/net.js';
 import os from './node/os.js';
+import path from './node/path.js';
 import perfHooks from './node/perf-hooks.js';
 import process from './node/process.js';
 import querystring from './node/querystring.js';
@@ -126,7 +126,8 @@ define('stream/promises', () => stream.promises);
 define('stream/web', () => ({ ...streams }));
 define('url', () => url);
 define('path', () => path);
-define('path/posix', () => path);
+define('path/posix', () => path.posix);
+define('path/win32', () => path.win32);
 define('process', () => process);
 define('querystring', () => querystring);
 define('string_decoder', () => stringDecoder);
