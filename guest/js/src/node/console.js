@@ -44,7 +44,6 @@ export function Console(first, second, ignoreErrors = true) {
 
 // Some packages write past `console`, to what is behind it.
 for (const [name, value] of [
-  ['Console', Console],
   ['_stdout', process.stdout],
   ['_stderr', process.stderr],
 ]) {
