@@ -2,7 +2,7 @@
 
 import events from 'events';
 import path from 'path-browserify';
-import stringDecoder from 'string_decoder';
+import punycode from 'punycode/punycode.es6.js';
 import {
   ObjectCreate,
   ObjectKeys,
@@ -24,8 +24,14 @@ import * as timers from './timers.js';
 import * as url from './node-url.js';
 import { URL, URLSearchParams } from './url.js';
 import { types, util } from './util.js';
+import asyncHooks from './node/async-hooks.js';
+import * as compressionStreams from './node/compression-streams.js';
+import diagnosticsChannel from './node/diagnostics-channel.js';
+import readline from './node/readline.js';
 import stream from './node/stream.js';
 import streamConsumers from './node/stream-consumers.js';
+import stringDecoder from './node/string-decoder.js';
+import zlib from './node/zlib.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
 const makers = ObjectCreate(null);
@@ -102,6 +108,7 @@ const timersPromises = () => {
 
 define('assert', () => assert);
 define('assert/strict', () => strict);
+define('async_hooks', () => asyncHooks);
 define('buffer', () => ({ ...buffer, constants: { MAX_LENGTH: buffer.kMaxLength }, atob, btoa }));
 define('crypto', () => {
   const { crypto, getRandomValues, randomBytes, randomInt, randomUUID, timingSafeEqual } =
@@ -116,16 +123,27 @@ define('crypto', () => {
   };
 });
 define('console', () => console);
+define('diagnostics_channel', () => diagnosticsChannel);
 define('events', () => events);
 define('perf_hooks', () => ({ performance }));
+define('readline', () => readline);
+define('readline/promises', () => readline.promises);
 define('stream', () => stream);
 define('stream/consumers', () => streamConsumers);
 define('stream/promises', () => stream.promises);
-define('stream/web', () => ({ ...streams }));
+define('internal/compression-streams', () => compressionStreams);
+define('stream/web', () => ({
+  ...streams,
+  TextDecoderStream: globalThis.TextDecoderStream,
+  TextEncoderStream: globalThis.TextEncoderStream,
+  CompressionStream: compressionStreams.CompressionStream,
+  DecompressionStream: compressionStreams.DecompressionStream,
+}));
 define('url', () => ({ ...url, URL, URLSearchParams }));
 define('path', () => path);
 define('path/posix', () => path);
 define('process', () => process);
+define('punycode', () => punycode);
 define('querystring', () => querystring);
 define('string_decoder', () => stringDecoder);
 define('timers', () => ({ ...timers, promises: builtin('timers/promises') }));
@@ -133,3 +151,4 @@ define('timers/promises', timersPromises);
 define('util', () => util);
 define('util/types', () => types);
 define('sys', () => util);
+define('zlib', () => zlib);
