@@ -73,7 +73,11 @@ test('readline reads lines from streams', async () => {
     return [lines, events];`);
   assert.deepEqual(
     await inLayer(`try { require('readline').createInterface({}); } catch (e) { return show(e); }`),
-    ['Error', 'ENOTSUP', 'readline.createInterface() without an input: there is no terminal in Ampoule'],
+    [
+      'Error',
+      'ENOTSUP',
+      'readline.createInterface() without an input: there is no terminal in Ampoule',
+    ],
   );
 });
 

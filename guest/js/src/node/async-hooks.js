@@ -4,11 +4,7 @@
 // A context is a list of storages, each followed by what it holds; it is never changed, only
 // replaced.
 
-import {
-  ObjectDefineProperties,
-  ReflectApply,
-  append,
-} from '../primordials.js';
+import { ObjectDefineProperties, ReflectApply, append } from '../primordials.js';
 import { current, enter, runIn } from '../async-context.js';
 import { codedError, typeError } from '../errors.js';
 import { checkFunction, wrongType } from './zlib-options.js';

@@ -35,7 +35,8 @@ class Codec {
     if (bytes === undefined) {
       throw typeError(
         'ERR_INVALID_ARG_TYPE',
-        `The "chunk" argument must be an instance of ArrayBuffer or ArrayBufferView.${received(chunk)}`,
+        'The "chunk" argument must be an instance of ArrayBuffer or ArrayBufferView.' +
+          received(chunk),
       );
     }
     if (bytes.length === 0) return;

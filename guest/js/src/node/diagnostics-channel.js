@@ -110,7 +110,8 @@ class TracingChannel {
   constructor(given) {
     for (const part of PARTS) {
       const found = typeof given === 'string' ? channel(`tracing:${given}:${part}`) : given?.[part];
-      if (!(found instanceof Channel)) throw wrongType(`nameOrChannels.${part}`, 'an instance of Channel', found);
+      if (!(found instanceof Channel))
+        throw wrongType(`nameOrChannels.${part}`, 'an instance of Channel', found);
       this[part] = found;
     }
   }

@@ -422,8 +422,7 @@ function atOnce(Class, input, options) {
 
 function syncFunction(Class, name) {
   const make = {
-    [name]: (input, options) =>
-      atOnce(Class, inputBytes(input, 'buffer', BYTES), options),
+    [name]: (input, options) => atOnce(Class, inputBytes(input, 'buffer', BYTES), options),
   };
   return make[name];
 }
