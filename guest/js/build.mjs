@@ -6,11 +6,14 @@ import { fileURLToPath } from 'node:url';
 
 const inRoot = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-// readable-stream asks for the package `process` with a slash, which `alias` does not take.
-const processPackage = {
-  name: 'process',
+// readable-stream asks for packages with a slash at the end, which `alias` does not take.
+const withSlash = {
+  name: 'with slash',
   setup({ onResolve }) {
     onResolve({ filter: /^process\/$/ }, () => ({ path: inRoot('src/process.js') }));
+    onResolve({ filter: /^string_decoder\/$/ }, () => ({
+      path: inRoot('src/node/string-decoder.js'),
+    }));
   },
 };
 
@@ -33,7 +36,7 @@ await build({
   logLevel: 'warning',
   // Every free `Map`, `Symbol` … in the bundle means the one captured at the beginning.
   inject: ['src/captured.js'],
-  plugins: [processPackage],
+  plugins: [withSlash],
   define: { global: 'globalThis' },
   alias: {
     // Packages that ask for Node's `buffer` get ours; ours asks for the package by another name.

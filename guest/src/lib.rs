@@ -6,6 +6,9 @@
 //! [`scratch`] and [`preview1`] keep the sandbox small: where the host writes, and what the C
 //! library may ask for.
 
+mod codec;
+mod compression;
+mod context;
 mod engine;
 mod exports;
 mod failure;

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, owns its tasks, and is read by nobody's documentation"
 )]
 
+mod async_context;
 mod cli;
 mod deploy;
 mod errors;
@@ -25,3 +26,4 @@ mod shutdown;
 mod streams;
 mod swap;
 mod tidy;
+mod zlib;

@@ -1,7 +1,7 @@
 // The modules that `require` and `import` find without a file, and those that do not exist.
 
 import events from 'events';
-import stringDecoder from 'string_decoder';
+import punycode from 'punycode/punycode.es6.js';
 import {
   ObjectCreate,
   ObjectGetOwnPropertyDescriptor,
@@ -25,7 +25,6 @@ import path from './node/path.js';
 import perfHooks from './node/perf-hooks.js';
 import process from './node/process.js';
 import querystring from './node/querystring.js';
-import readline, { promises as readlinePromises } from './node/readline.js';
 import { domain, inspector, repl, traceEvents, wasi } from './node/stubs.js';
 import timersPromises from './node/timers-promises.js';
 import tls from './node/tls.js';
@@ -37,8 +36,14 @@ import { codedError } from './errors.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
 import { types, util } from './util.js';
+import asyncHooks from './node/async-hooks.js';
+import * as compressionStreams from './node/compression-streams.js';
+import diagnosticsChannel from './node/diagnostics-channel.js';
+import readline from './node/readline.js';
 import stream from './node/stream.js';
 import streamConsumers from './node/stream-consumers.js';
+import stringDecoder from './node/string-decoder.js';
+import zlib from './node/zlib.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
 const makers = ObjectCreate(null);
@@ -84,6 +89,7 @@ function notAvailable(name) {
 
 define('assert', () => assert);
 define('assert/strict', () => strict);
+define('async_hooks', () => asyncHooks);
 define('buffer', () => buffer);
 define('crypto', () => {
   const { crypto, getRandomValues, randomBytes, randomInt, randomUUID, timingSafeEqual } =
@@ -101,6 +107,7 @@ define('console', () => console);
 define('constants', () => constants);
 define('dns', () => dns);
 define('dns/promises', () => dnsPromises);
+define('diagnostics_channel', () => diagnosticsChannel);
 define('domain', () => domain);
 define('events', () => events);
 define('fs', () => fs);
@@ -113,7 +120,7 @@ define('module', moduleExports);
 define('net', () => net);
 define('os', () => os);
 define('readline', () => readline);
-define('readline/promises', () => readlinePromises);
+define('readline/promises', () => readline.promises);
 define('repl', () => repl);
 define('tls', () => tls);
 define('trace_events', () => traceEvents);
@@ -123,12 +130,20 @@ define('wasi', () => wasi);
 define('stream', () => stream);
 define('stream/consumers', () => streamConsumers);
 define('stream/promises', () => stream.promises);
-define('stream/web', () => ({ ...streams }));
+define('internal/compression-streams', () => compressionStreams);
+define('stream/web', () => ({
+  ...streams,
+  TextDecoderStream: globalThis.TextDecoderStream,
+  TextEncoderStream: globalThis.TextEncoderStream,
+  CompressionStream: compressionStreams.CompressionStream,
+  DecompressionStream: compressionStreams.DecompressionStream,
+}));
 define('url', () => url);
 define('path', () => path);
 define('path/posix', () => path.posix);
 define('path/win32', () => path.win32);
 define('process', () => process);
+define('punycode', () => punycode);
 define('querystring', () => querystring);
 define('string_decoder', () => stringDecoder);
 define('timers', () => ({ ...timers, promises: builtin('timers/promises') }));
@@ -136,3 +151,4 @@ define('timers/promises', () => timersPromises);
 define('util', () => util);
 define('util/types', () => types);
 define('sys', () => util);
+define('zlib', () => zlib);

@@ -120,6 +120,18 @@
       const bytes = outside.base64Decode(text);
       return bytes === null ? null : copy(bytes);
     },
+    zlibOpen: outside.zlibOpen,
+    brotliOpen: outside.brotliOpen,
+    zlibStep() {
+      const step = outside.zlibStep;
+      return parse(step.apply(undefined, arguments));
+    },
+    zlibReset: outside.zlibReset,
+    zlibLevel: outside.zlibLevel,
+    zlibClose: outside.zlibClose,
+    crc32: outside.crc32,
+    asyncContext: outside.asyncContext,
+    setAsyncContext: outside.setAsyncContext,
     resolve(specifier, from, asker) {
       const found = parse(outside.resolve(specifier, from, asker));
       if (found.error === undefined) return found;

@@ -47,7 +47,9 @@ export function moduleExports() {
     _nodeModulePaths: searchPaths,
     _pathCache: { __proto__: null },
     _resolveFilename: resolveFilename,
-    builtinModules: builtinNames().sort(),
+    builtinModules: builtinNames()
+      .filter((name) => !StringPrototypeStartsWith(name, 'internal/'))
+      .sort(),
     createRequire,
     findSourceMap: () => undefined,
     globalPaths: [],

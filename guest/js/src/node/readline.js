@@ -1,151 +1,132 @@
-// `node:readline`: lines of a stream. There is no terminal to ask.
+// Node's `readline`, as far as it reads lines from a stream. There is no terminal to ask.
 
-import { builtin } from '../builtins.js';
-import { invalidArgType } from './validate.js';
-import { unsupported } from './unsupported.js';
+import events from 'events';
+import { codedError } from '../errors.js';
+import { nextTick } from '../process.js';
+import { StringDecoder } from './string-decoder.js';
 
-const LINE_END = /\r\n|[\n\r\u2028\u2029]/;
+function noTerminal(name) {
+  return codedError('ENOTSUP', `readline.${name}: there is no terminal in Ampoule`);
+}
 
-let made;
+/** Lines of an input stream, as events or by `for await`. */
+class Interface extends events {
+  #decoder = new StringDecoder('utf8');
+  #rest = '';
+  #afterReturn = false;
 
-function makeInterface() {
-  const { EventEmitter } = builtin('events');
-  const { StringDecoder } = builtin('string_decoder');
-
-  return class Interface extends EventEmitter {
-    #decoder = new StringDecoder('utf8');
-    #rest = '';
-    #input;
-    #onData = (chunk) => this.#take(typeof chunk === 'string' ? chunk : this.#decoder.write(chunk));
-    #onEnd = () => {
+  constructor(options) {
+    super();
+    const input = options?.input ?? options;
+    if (typeof input?.on !== 'function') throw noTerminal('createInterface() without an input');
+    this.input = input;
+    this.output = options.output;
+    this.terminal = false;
+    this.closed = false;
+    this.line = '';
+    this.onData = (chunk) => this.#take(this.#decoder.write(chunk));
+    this.onEnd = () => {
       this.#take(this.#decoder.end());
-      if (this.#rest !== '') this.emit('line', this.#rest.replace(/\r$/, ''));
+      if (this.#rest !== '') this.emit('line', this.#rest);
       this.#rest = '';
       this.close();
     };
+    input.on('data', this.onData);
+    input.on('end', this.onEnd);
+    options.signal?.addEventListener('abort', () => this.close(), { once: true });
+  }
 
-    constructor(input) {
-      super();
-      if (typeof input?.on !== 'function') throw invalidArgType('input', 'Stream', input);
-      this.#input = input;
-      this.line = '';
-      this.terminal = false;
-      this.closed = false;
-      input.on('data', this.#onData);
-      input.on('end', this.#onEnd);
-      input.on('error', (error) => this.emit('error', error));
+  #take(text) {
+    let whole = this.#rest + text;
+    // The second half of an end of line that was cut in two.
+    if (this.#afterReturn && whole.startsWith('\n')) whole = whole.slice(1);
+    if (whole !== '') this.#afterReturn = false;
+    const lines = whole.split(/\r\n|\n|\r/);
+    this.#rest = lines.pop();
+    if (this.#rest === '' && whole.endsWith('\r')) this.#afterReturn = true;
+    for (const line of lines) this.emit('line', line);
+  }
+
+  close() {
+    if (this.closed) return;
+    this.closed = true;
+    this.input.removeListener('data', this.onData);
+    this.input.removeListener('end', this.onEnd);
+    this.input.pause?.();
+    this.emit('close');
+  }
+
+  pause() {
+    this.input.pause();
+    this.emit('pause');
+    return this;
+  }
+
+  resume() {
+    this.input.resume();
+    this.emit('resume');
+    return this;
+  }
+
+  setPrompt() {}
+
+  prompt() {}
+
+  write() {
+    throw noTerminal('write()');
+  }
+
+  question() {
+    throw noTerminal('question()');
+  }
+
+  async *[Symbol.asyncIterator]() {
+    const lines = [];
+    let wake = () => {};
+    let failure = null;
+    const onLine = (line) => {
+      lines.push(line);
+      wake();
+    };
+    const onClose = () => wake();
+    const onError = (error) => {
+      failure = error;
+      wake();
+    };
+    this.on('line', onLine);
+    this.on('close', onClose);
+    this.input.on('error', onError);
+    try {
+      for (;;) {
+        while (lines.length > 0) yield lines.shift();
+        if (failure !== null) throw failure;
+        if (this.closed) return;
+        await new Promise((resolve) => (wake = resolve));
+      }
+    } finally {
+      this.input.removeListener('error', onError);
+      this.close();
     }
-
-    #take(text) {
-      let all = this.#rest + text;
-      // A carriage return at the end may be half of a line's end.
-      const isHalf = all.endsWith('\r');
-      if (isHalf) all = all.slice(0, -1);
-      const lines = all.split(LINE_END);
-      this.#rest = lines.pop() + (isHalf ? '\r' : '');
-      for (const line of lines) if (!this.closed) this.emit('line', line);
-    }
-
-    close() {
-      if (this.closed) return;
-      this.closed = true;
-      this.#input.removeListener('data', this.#onData);
-      this.#input.removeListener('end', this.#onEnd);
-      this.#input.pause?.();
-      this.emit('close');
-    }
-
-    pause() {
-      this.#input.pause?.();
-      this.emit('pause');
-      return this;
-    }
-
-    resume() {
-      this.#input.resume?.();
-      this.emit('resume');
-      return this;
-    }
-
-    setPrompt() {}
-
-    getPrompt() {
-      return '> ';
-    }
-
-    prompt() {}
-
-    write() {}
-
-    [Symbol.asyncIterator]() {
-      return linesOf(this);
-    }
-  };
-}
-
-/** The lines that a reader emits, one by one; it is closed when nobody wants more. */
-async function* linesOf(reader) {
-  const waiting = [];
-  let wake = () => {};
-  let failure;
-  reader.on('line', (line) => {
-    waiting.push(line);
-    wake();
-  });
-  reader.on('close', () => wake());
-  reader.on('error', (error) => {
-    failure = error;
-    wake();
-  });
-  try {
-    for (;;) {
-      while (waiting.length > 0) yield waiting.shift();
-      if (failure !== undefined) throw failure;
-      if (reader.closed) return;
-      await new Promise((resolve) => {
-        wake = resolve;
-      });
-    }
-  } finally {
-    reader.close();
   }
 }
 
-function interfaceClass() {
-  made ??= makeInterface();
-  return made;
-}
-
-function createInterface(input, ...more) {
-  const options = typeof input?.on === 'function' ? { input, output: more[0] } : input;
-  const reader = new (interfaceClass())(options?.input);
-  reader.question = unsupported('readline', 'question', 'a function has no terminal');
-  return reader;
-}
-
 const done = (callback) => {
-  if (typeof callback === 'function') callback();
+  if (typeof callback === 'function') nextTick(callback);
   return true;
 };
 
-/** `node:readline/promises`. */
-export const promises = {
-  get Interface() {
-    return interfaceClass();
-  },
-  Readline: unsupported('readline', 'Readline', 'a function has no terminal'),
-  createInterface,
-};
+const createInterface = (options) => new Interface(options);
+
+/** `readline/promises`. */
+export const promises = { Interface, createInterface };
 
 export default {
-  get Interface() {
-    return interfaceClass();
-  },
-  clearLine: (stream, direction, callback) => done(callback),
-  clearScreenDown: (stream, callback) => done(callback),
+  Interface,
   createInterface,
-  cursorTo: (stream, x, y, callback) => done(typeof y === 'function' ? y : callback),
+  clearLine: (_stream, _direction, callback) => done(callback),
+  clearScreenDown: (_stream, callback) => done(callback),
+  cursorTo: (_stream, _x, y, callback) => done(typeof y === 'function' ? y : callback),
+  moveCursor: (_stream, _dx, _dy, callback) => done(callback),
   emitKeypressEvents() {},
-  moveCursor: (stream, x, y, callback) => done(callback),
   promises,
 };

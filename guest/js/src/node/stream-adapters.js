@@ -16,7 +16,10 @@ function abortError() {
 }
 
 function wrongType(name, kind) {
-  return typeError('ERR_INVALID_ARG_TYPE', `The "${name}" argument must be an instance of ${kind}.`);
+  return typeError(
+    'ERR_INVALID_ARG_TYPE',
+    `The "${name}" argument must be an instance of ${kind}.`,
+  );
 }
 
 function checkOptions(options) {
@@ -280,8 +283,10 @@ export function duplexToWeb(duplex) {
 
 /** `Duplex.fromWeb`. */
 export function duplexFromWeb(pair, options = {}) {
-  if (!(pair?.readable instanceof ReadableStream)) throw wrongType('pair.readable', 'ReadableStream');
-  if (!(pair.writable instanceof WritableStream)) throw wrongType('pair.writable', 'WritableStream');
+  if (!(pair?.readable instanceof ReadableStream))
+    throw wrongType('pair.readable', 'ReadableStream');
+  if (!(pair.writable instanceof WritableStream))
+    throw wrongType('pair.writable', 'WritableStream');
   checkOptions(options);
   const writer = pair.writable.getWriter();
   const reader = pair.readable.getReader();
