@@ -47,6 +47,7 @@ export const StringFromCharCode = String.fromCharCode;
 export const StringPrototypeCharCodeAt = uncurryThis(S.charCodeAt);
 export const StringPrototypeEndsWith = uncurryThis(S.endsWith);
 export const StringPrototypeIndexOf = uncurryThis(S.indexOf);
+export const StringPrototypeIsWellFormed = uncurryThis(S.isWellFormed);
 export const StringPrototypeLastIndexOf = uncurryThis(S.lastIndexOf);
 export const StringPrototypeRepeat = uncurryThis(S.repeat);
 export const StringPrototypeReplaceAll = uncurryThis(S.replaceAll);
@@ -54,6 +55,7 @@ export const StringPrototypeSlice = uncurryThis(S.slice);
 export const StringPrototypeStartsWith = uncurryThis(S.startsWith);
 export const StringPrototypeToLowerCase = uncurryThis(S.toLowerCase);
 export const StringPrototypeToUpperCase = uncurryThis(S.toUpperCase);
+export const StringPrototypeToWellFormed = uncurryThis(S.toWellFormed);
 export const StringPrototypeTrim = uncurryThis(S.trim);
 
 export const RegExpPrototypeExec = uncurryThis(RegExp.prototype.exec);
