@@ -10,9 +10,11 @@ import {
   SafeString,
   SafeTypeError,
   StringPrototypeIsWellFormed,
+  StringPrototypeSlice,
   StringPrototypeToWellFormed,
   isObject,
 } from './primordials.js';
+import { inspect } from 'node-inspect-extracted';
 import { typeError } from './errors.js';
 
 const BUILT_IN = { __proto__: null, constructor: true, length: true, name: true, prototype: true };
@@ -53,6 +55,27 @@ export function missingArgs(...names) {
   return typeError(
     'ERR_MISSING_ARGS',
     `The ${quoted} argument${names.length > 1 ? 's' : ''} must be specified`,
+  );
+}
+
+/** What an argument was, as Node says it at the end of ERR_INVALID_ARG_TYPE. */
+export function received(value) {
+  if (value === null || value === undefined) return ` Received ${value}`;
+  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'object') {
+    const { name } = value.constructor ?? {};
+    return name ? ` Received an instance of ${name}` : ` Received ${inspect(value, { depth: -1 })}`;
+  }
+  let shown = inspect(value);
+  if (shown.length > 28) shown = `${StringPrototypeSlice(shown, 0, 25)}...`;
+  return ` Received type ${typeof value} (${shown})`;
+}
+
+/** Node's ERR_INVALID_ARG_TYPE: `invalidArg('size', 'of type number', '1')`. */
+export function invalidArg(name, expected, value, kind = 'argument') {
+  return typeError(
+    'ERR_INVALID_ARG_TYPE',
+    `The "${name}" ${kind} must be ${expected}.${received(value)}`,
   );
 }
 

@@ -361,7 +361,7 @@ test('events: Event, EventTarget, AbortSignal, EventEmitter, DOMException', asyn
       [d.name, d.message, d.code, d instanceof Error, DOMException.ABORT_ERR],
       require('events') === EventEmitter]`),
     [
-      ['a1', 'object', 'onabort', 'abort', 'emitted'],
+      ['a1', 'object', 'abort', 'onabort', 'emitted'],
       false,
       true,
       'why',
