@@ -50,6 +50,13 @@ export function normalUrl(input) {
   return parts === null ? null : parts[HREF];
 }
 
+/** Whether a URL in its normal form has a user name or a password. */
+export function hasCredentials(href) {
+  if (StringPrototypeIndexOf(href, '@') < 0) return false;
+  const parts = native.urlParse(href, undefined);
+  return parts !== null && (parts[USERNAME] !== '' || parts[PASSWORD] !== '');
+}
+
 function decode(text) {
   if (StringPrototypeIndexOf(text, '+') >= 0) text = StringPrototypeReplaceAll(text, '+', ' ');
   if (StringPrototypeIndexOf(text, '%') < 0) return text;
