@@ -17,6 +17,7 @@ mod kv;
 mod limits;
 mod modules;
 mod process;
+mod properties;
 mod samples;
 mod server;
 mod shutdown;

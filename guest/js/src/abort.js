@@ -1,11 +1,6 @@
 // Cancellation (DOM standard): AbortController and AbortSignal.
 
-import {
-  ArrayIsArray,
-  NumberIsInteger,
-  append,
-  isObject,
-} from './primordials.js';
+import { ArrayIsArray, NumberIsInteger, append, isObject } from './primordials.js';
 import { DOMException } from './dom-exception.js';
 import { rangeError, typeError } from './errors.js';
 import { CustomEvent, Event, EventTarget, defineHandlers, trust } from './event.js';
@@ -161,7 +156,16 @@ const {
   unwatch: offAbort,
   watch: onAbort,
 } = AbortSignal;
-for (const name of ['announce', 'check', 'isSignal', 'join', 'mark', 'trigger', 'unwatch', 'watch']) {
+for (const name of [
+  'announce',
+  'check',
+  'isSignal',
+  'join',
+  'mark',
+  'trigger',
+  'unwatch',
+  'watch',
+]) {
   delete AbortSignal[name];
 }
 
@@ -202,4 +206,3 @@ defineHandlers(AbortSignal, 'abort');
 asInterface(AbortController, 'AbortController');
 
 export { CustomEvent, Event, EventTarget };
-

@@ -17,7 +17,14 @@ import {
 import { joinBytes, viewBytes } from './encoding.js';
 import { native } from './native.js';
 import { ReadableStream } from './streams.js';
-import { asInterface, domText, invalidArg, invalidThis, missingArgs, scalarText } from './webidl.js';
+import {
+  asInterface,
+  domText,
+  invalidArg,
+  invalidThis,
+  missingArgs,
+  scalarText,
+} from './webidl.js';
 
 const now = Date.now;
 /** How many bytes a chunk of `stream()` has at most. */

@@ -200,7 +200,8 @@ function view(value, state) {
 function error(value, state) {
   const Type = ERRORS[`${value.name}`] ?? Error;
   const message = ObjectGetOwnPropertyDescriptor(value, 'message');
-  const copy = message !== undefined && 'value' in message ? new Type(`${message.value}`) : new Type();
+  const copy =
+    message !== undefined && 'value' in message ? new Type(`${message.value}`) : new Type();
   state.seen.set(value, copy);
   define(copy, 'stack', `${value.stack}`);
   const cause = ObjectGetOwnPropertyDescriptor(value, 'cause');
@@ -261,7 +262,11 @@ function setOf(value, state) {
 
 function isRefused(value) {
   for (let i = 0; i < refused.length; i++) if (value instanceof refused[i]) return true;
-  for (let proto = ObjectGetPrototypeOf(value); isObject(proto); proto = ObjectGetPrototypeOf(proto)) {
+  for (
+    let proto = ObjectGetPrototypeOf(value);
+    isObject(proto);
+    proto = ObjectGetPrototypeOf(proto)
+  ) {
     for (let i = 0; i < iterators.length; i++) if (proto === iterators[i]) return true;
   }
   return false;

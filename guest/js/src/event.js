@@ -294,7 +294,8 @@ export class PromiseRejectionEvent extends Event {
   constructor(type, options) {
     if (arguments.length < 2) throw missingArgs('type', 'options');
     super(type, options);
-    if (!isObject(options?.promise)) throw invalidArg('promise', 'of type object', options?.promise);
+    if (!isObject(options?.promise))
+      throw invalidArg('promise', 'of type object', options?.promise);
     this.#promise = options.promise;
     this.#reason = options.reason;
   }

@@ -23,21 +23,13 @@ import { blobBytes, blobOf, fileOf, isBlob, isFile } from './blob.js';
 import { joinBytes } from './encoding.js';
 import { native } from './native.js';
 import { URLSearchParams } from './url.js';
-import { asInterface, domText, pairIterators, scalarText } from './webidl.js';
+import { asInterface, checkCount, domText, pairIterators, scalarText } from './webidl.js';
 
 const CUSTOM_INSPECT = Symbol.for('nodejs.util.inspect.custom');
 const indexOfByte = uncurryThis(SafeUint8Array.prototype.indexOf);
 const CR = 13;
 const LF = 10;
 const DASH = 45;
-
-function checkCount(given, wanted, method) {
-  if (given >= wanted) return;
-  const present = given === 1 ? '1 is' : `${given} are`;
-  throw new SafeTypeError(
-    `FormData.${method}: ${wanted} argument${wanted > 1 ? 's' : ''} required, but only ${present} present.`,
-  );
-}
 
 /** An entry's value: a string, or a file; a name for it makes a blob or file a new file. */
 function entryValue(value, count, filename, method) {
@@ -66,13 +58,13 @@ export class FormData {
   }
 
   append(name, value, filename = undefined) {
-    checkCount(arguments.length, 2, 'append');
+    checkCount('FormData.append', arguments.length, 2);
     const key = scalarText(name);
     append(this.#entries, [key, entryValue(value, arguments.length, filename, 'append')]);
   }
 
   delete(name) {
-    checkCount(arguments.length, 1, 'delete');
+    checkCount('FormData.delete', arguments.length, 1);
     const key = scalarText(name);
     const rest = [];
     const entries = this.#entries;
@@ -81,7 +73,7 @@ export class FormData {
   }
 
   get(name) {
-    checkCount(arguments.length, 1, 'get');
+    checkCount('FormData.get', arguments.length, 1);
     const key = scalarText(name);
     const entries = this.#entries;
     for (let i = 0; i < entries.length; i++) if (entries[i][0] === key) return entries[i][1];
@@ -89,7 +81,7 @@ export class FormData {
   }
 
   getAll(name) {
-    checkCount(arguments.length, 1, 'getAll');
+    checkCount('FormData.getAll', arguments.length, 1);
     const key = scalarText(name);
     const values = [];
     const entries = this.#entries;
@@ -100,12 +92,12 @@ export class FormData {
   }
 
   has(name) {
-    checkCount(arguments.length, 1, 'has');
+    checkCount('FormData.has', arguments.length, 1);
     return this.get(name) !== null;
   }
 
   set(name, value, filename = undefined) {
-    checkCount(arguments.length, 2, 'set');
+    checkCount('FormData.set', arguments.length, 2);
     const key = scalarText(name);
     const entry = [key, entryValue(value, arguments.length, filename, 'set')];
     const kept = [];
@@ -123,7 +115,7 @@ export class FormData {
   }
 
   forEach(callback, thisArg = undefined) {
-    checkCount(arguments.length, 1, 'forEach');
+    checkCount('FormData.forEach', arguments.length, 1);
     if (typeof callback !== 'function') {
       throw new SafeTypeError('FormData.forEach: the callback must be a function.');
     }
@@ -243,14 +235,18 @@ function find(bytes, wanted, from) {
 export function parseMultipart(bytes, boundary) {
   const delimiter = native.utf8Encode('\r\n--' + boundary);
   const parts = [];
-  // The first delimiter has no line before it.
+  // The first delimiter needs no line before it.
   const first = TypedArraySubarray(delimiter, 2);
-  let at = find(bytes, first, 0);
-  if (at < 0 || (at > 0 && bytes[at - 1] !== LF)) throw invalid();
+  let at = 0;
+  while (bytes[at] === CR && bytes[at + 1] === LF) at += 2;
+  if (find(TypedArraySubarray(bytes, 0, at + first.length), first, at) !== at) throw invalid();
   at += first.length;
   for (;;) {
-    if (bytes[at] === DASH && bytes[at + 1] === DASH) return parts;
-    while (bytes[at] === 32 || bytes[at] === 9) at++;
+    if (bytes[at] === DASH && bytes[at + 1] === DASH) {
+      const isEnd = at + 2 === bytes.length || (bytes[at + 2] === CR && at + 4 === bytes.length);
+      if (isEnd) return parts;
+      throw invalid();
+    }
     if (bytes[at] !== CR || bytes[at + 1] !== LF) throw invalid();
     const part = { name: null, filename: null, type: null, bytes: null };
     at = readHead(bytes, at + 2, part);
@@ -274,7 +270,9 @@ function readHead(bytes, at, part) {
     const line = native.utf8Decode(TypedArraySubarray(bytes, at, end), false);
     const colon = StringPrototypeIndexOf(line, ':');
     if (colon < 1) throw invalid();
-    const name = StringPrototypeToLowerCase(StringPrototypeTrim(StringPrototypeSlice(line, 0, colon)));
+    const name = StringPrototypeToLowerCase(
+      StringPrototypeTrim(StringPrototypeSlice(line, 0, colon)),
+    );
     const value = StringPrototypeTrim(StringPrototypeSlice(line, colon + 1));
     if (name === 'content-type') part.type = value;
     else if (name === 'content-disposition') readDisposition(value, part);
@@ -291,7 +289,11 @@ function parameter(pattern, text) {
   const found = RegExpPrototypeExec(pattern, text);
   if (found === null) return null;
   const value = StringPrototypeReplaceAll(found[2] ?? found[1], '%22', '"');
-  const line = StringPrototypeReplaceAll(StringPrototypeReplaceAll(value, '%0A', '\n'), '%0a', '\n');
+  const line = StringPrototypeReplaceAll(
+    StringPrototypeReplaceAll(value, '%0A', '\n'),
+    '%0a',
+    '\n',
+  );
   return StringPrototypeReplaceAll(StringPrototypeReplaceAll(line, '%0D', '\r'), '%0d', '\r');
 }
 

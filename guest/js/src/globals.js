@@ -28,7 +28,12 @@ import {
 } from './event.js';
 import { fetch } from './fetch.js';
 import { FormData } from './form-data.js';
-import { addEventListener, dispatchEvent, removeEventListener, reportError } from './global-events.js';
+import {
+  addEventListener,
+  dispatchEvent,
+  removeEventListener,
+  reportError,
+} from './global-events.js';
 import { Headers } from './headers.js';
 import { kv } from './kv.js';
 import { guarded } from './lifecycle.js';

@@ -18,17 +18,9 @@ import {
   isObject,
 } from './primordials.js';
 import { isFieldValue, isToken, readFields, writeFields } from './fields.js';
-import { asInterface, domText, pairIterators } from './webidl.js';
+import { asInterface, checkCount, domText, pairIterators } from './webidl.js';
 
 const CUSTOM_INSPECT = Symbol.for('nodejs.util.inspect.custom');
-
-function checkCount(given, wanted, method) {
-  if (given >= wanted) return;
-  const present = given === 1 ? '1 is' : `${given} are`;
-  throw new SafeTypeError(
-    `Headers.${method}: ${wanted} argument${wanted > 1 ? 's' : ''} required, but only ${present} present.`,
-  );
-}
 
 function checkName(name) {
   const text = typeof name === 'string' ? name : domText(name);
@@ -85,19 +77,19 @@ export class Headers {
   }
 
   append(name, value) {
-    checkCount(arguments.length, 2, 'append');
+    checkCount('Headers.append', arguments.length, 2);
     const key = checkName(name);
     add(this.#change(), key, checkValue(value));
   }
 
   delete(name) {
-    checkCount(arguments.length, 1, 'delete');
+    checkCount('Headers.delete', arguments.length, 1);
     const key = checkName(name);
     delete this.#change()[key];
   }
 
   get(name) {
-    checkCount(arguments.length, 1, 'get');
+    checkCount('Headers.get', arguments.length, 1);
     const value = this.#read()[checkName(name)];
     if (value === undefined) return null;
     return ArrayIsArray(value) ? ArrayPrototypeJoin(value, ', ') : value;
@@ -108,12 +100,12 @@ export class Headers {
   }
 
   has(name) {
-    checkCount(arguments.length, 1, 'has');
+    checkCount('Headers.has', arguments.length, 1);
     return this.#read()[checkName(name)] !== undefined;
   }
 
   set(name, value) {
-    checkCount(arguments.length, 2, 'set');
+    checkCount('Headers.set', arguments.length, 2);
     const key = checkName(name);
     const text = checkValue(value);
     this.#change()[key] = key === 'set-cookie' ? [text] : text;
@@ -191,15 +183,7 @@ export class Headers {
 }
 
 const { copy, freeze, fromText, isHeaders, pairAt, setDefault, toText } = Headers;
-for (const name of [
-  'copy',
-  'freeze',
-  'fromText',
-  'isHeaders',
-  'pairAt',
-  'setDefault',
-  'toText',
-]) {
+for (const name of ['copy', 'freeze', 'fromText', 'isHeaders', 'pairAt', 'setDefault', 'toText']) {
   delete Headers[name];
 }
 const iterate = pairIterators('Headers', pairAt);
@@ -218,8 +202,10 @@ function add(table, name, value) {
   if (name === 'set-cookie') {
     if (earlier === undefined) table[name] = [value];
     else append(earlier, value);
+  } else if (earlier === undefined) {
+    table[name] = value;
   } else {
-    table[name] = earlier === undefined ? value : earlier + ', ' + value;
+    table[name] = earlier + (name === 'cookie' ? '; ' : ', ') + value;
   }
 }
 

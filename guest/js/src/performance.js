@@ -1,11 +1,6 @@
 // `performance`: milliseconds, no finer (a fine clock is a tool for reading other tenants).
 
-import {
-  ArrayPrototypeSort,
-  ObjectFreeze,
-  append,
-  isObject,
-} from './primordials.js';
+import { ArrayPrototypeSort, ObjectFreeze, append, isObject } from './primordials.js';
 import { structuredClone } from './clone.js';
 import { DOMException } from './dom-exception.js';
 import { typeError } from './errors.js';

@@ -93,11 +93,12 @@ function checkChoice(name, given) {
   const value = domText(given);
   if (CHOICES[name].includes(value)) return value;
   throw new SafeTypeError(
-    `Request constructor: ${value} is not an accepted value of ${name} (${CHOICES[name].join(', ')})`,
+    `Request constructor: ${value} is not an accepted type. ` +
+      `Expected one of ${CHOICES[name].join(', ')}.`,
   );
 }
 
-/** What `init` says besides method, headers, body and signal, over what there was; null if nothing. */
+/** What `init` says besides method, headers, body and signal, over what was said before. */
 function checkSettings(given, earlier) {
   let settings = earlier;
   const change = (name, value) => {
@@ -113,7 +114,9 @@ function checkSettings(given, earlier) {
     throw new SafeTypeError(`'window' option '${given.window}' must be null`);
   }
   if (given.duplex !== undefined && given.duplex !== 'half') {
-    throw new SafeTypeError(`Request constructor: ${given.duplex} is not an accepted type. Expected one of half.`);
+    throw new SafeTypeError(
+      `Request constructor: ${given.duplex} is not an accepted type. Expected one of half.`,
+    );
   }
   if (settings?.cache === 'only-if-cached' && settings.mode !== 'same-origin') {
     throw new SafeTypeError("'only-if-cached' can be set only with 'same-origin' mode");
@@ -167,6 +170,10 @@ export class Request extends Body {
     else this.#url = checkTarget(input);
     if (init !== undefined && init !== null) this.#settings = checkSettings(given, this.#settings);
     if (given.method !== undefined) this.#method = checkMethod(given.method);
+    const isSimple = this.#method === 'GET' || this.#method === 'HEAD' || this.#method === 'POST';
+    if (this.#settings?.mode === 'no-cors' && !isSimple) {
+      throw new SafeTypeError(`'${this.#method} is unsupported in no-cors mode.`);
+    }
     if (given.signal !== undefined) this.#source = checkSignal(given.signal);
     if (given.headers !== undefined) this.#headers = new Headers(given.headers);
     this.#headers ??= new Headers();

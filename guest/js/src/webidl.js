@@ -79,6 +79,15 @@ export function invalidArg(name, expected, value, kind = 'argument') {
   );
 }
 
+/** Checks that a method of the Fetch standard was given enough, with the error that Node has. */
+export function checkCount(method, given, wanted) {
+  if (given >= wanted) return;
+  const present = given === 1 ? '1 is' : `${given} are`;
+  throw new SafeTypeError(
+    `${method}: ${wanted} argument${wanted > 1 ? 's' : ''} required, but only ${present} present.`,
+  );
+}
+
 /** A value as a string (`DOMString`); unlike for `String`, a symbol is an error. */
 export function domText(value) {
   if (typeof value === 'symbol') {
@@ -96,8 +105,8 @@ export function scalarText(value) {
 const IteratorPrototype = ObjectGetPrototypeOf(ObjectGetPrototypeOf([][Symbol.iterator]()));
 
 /**
- * A maker of iterators over what has pairs: `make(target, kind)`, where kind is `entries`, `keys` or
- * `values`. `pairAt(target, index)` answers a pair, or undefined at the end.
+ * A maker of iterators over what has pairs: `make(target, kind)`, where kind is `entries`, `keys`
+ * or `values`. `pairAt(target, index)` answers a pair, or undefined at the end.
  */
 export function pairIterators(name, pairAt) {
   class PairIterator {
