@@ -60,7 +60,7 @@ const VIEWS = {
 };
 if (typeof globalThis.Float16Array === 'function') VIEWS.Float16Array = globalThis.Float16Array;
 
-// These hold what is not in their properties. So do the platform's own classes; see `mark`.
+// These hold what is not in their properties. So do the platform's own classes; see globals.js.
 const refused = [Promise, WeakMap, WeakSet, WeakRef];
 if (globalThis.FinalizationRegistry) refused.push(globalThis.FinalizationRegistry);
 const iterators = [[].values(), new Map().keys(), new Set().keys(), ''[Symbol.iterator]()].map(

@@ -12,7 +12,7 @@ import { AbortController, AbortSignal } from './abort.js';
 import { Blob, File } from './blob.js';
 import { builtin } from './builtins.js';
 import { Buffer } from './buffer.js';
-import { structuredClone } from './clone.js';
+import { refuseToClone, structuredClone } from './clone.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
 import { DOMException } from './dom-exception.js';
@@ -141,6 +141,14 @@ for (const name of [
   ENUMERABLE[name] = true;
 }
 
+// Of the platform's classes, only these have something that can be copied.
+const isPlatformClass = (value) =>
+  typeof value === 'function' &&
+  value.prototype?.[Symbol.toStringTag] !== undefined &&
+  value !== Blob &&
+  value !== File &&
+  value !== DOMException;
+
 /** Globals whose making is put off until somebody asks: their names and the modules they are in. */
 const lazy = { URLPattern: 'internal/url-pattern' };
 
@@ -176,6 +184,11 @@ export function install() {
     });
   }
   for (const name of ObjectKeys(lazy)) installLazy(name);
+  refuseToClone(
+    ObjectKeys(globals)
+      .map((name) => globals[name])
+      .filter(isPlatformClass),
+  );
   ObjectDefineProperty(Math, 'random', {
     configurable: true,
     value: function random() {
