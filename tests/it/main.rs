@@ -24,3 +24,4 @@ mod shutdown;
 mod streams;
 mod swap;
 mod tidy;
+mod web;
