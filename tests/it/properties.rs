@@ -14,7 +14,7 @@ const INDEX: &str = r"
     const { mismatches } = require('./areas.js');
     module.exports = async (req, res) => {
         const cases = JSON.parse(req.rawBody.toString());
-        res.json(await mismatches(req.query.area, cases, 5));
+        res.json(await mismatches(req.query.area, cases, 20));
     };";
 
 async fn deployed() -> Server {
