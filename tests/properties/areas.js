@@ -478,8 +478,7 @@ async function pipes({ chunks, steps, highWaterMark, stop }) {
   reading.then((end) => (result = end));
   for (let i = 0; i < 50 && result === 'waits'; i++) await turn();
   for (let i = 0; i < 3; i++) await turn();
-  // When somebody stops early, how far back the row is told of it depends on what is under way.
-  return [taken, result, taken.length === stop || result !== 'end' ? null : ended];
+  return [taken, result, ended];
 }
 
 /** `{ chunks }`: text through an encoder and a decoder stream. */
