@@ -8,6 +8,7 @@ import {
   ObjectKeys,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
+  append,
 } from './primordials.js';
 import { assert, strict } from './assert.js';
 import { restoreName } from './names.js';
@@ -35,6 +36,7 @@ import * as cryptoFunctions from './crypto.js';
 import { codedError } from './errors.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
+import urlPattern from './node/url-pattern.js';
 import { types, util } from './util.js';
 import asyncHooks from './node/async-hooks.js';
 import * as compressionStreams from './node/compression-streams.js';
@@ -56,13 +58,21 @@ export function define(name, make) {
 
 /** The names of all builtin modules. */
 export function builtinNames() {
-  return ObjectKeys(makers);
+  const names = [];
+  const all = ObjectKeys(makers);
+  for (let i = 0; i < all.length; i++) if (!isInternal(all[i])) append(names, all[i]);
+  return names;
+}
+
+/** Modules that only the platform asks for, when a global is first used. */
+function isInternal(name) {
+  return StringPrototypeStartsWith(name, 'internal/');
 }
 
 /** Whether a name, with `node:` or without, is that of a builtin module. */
 export function isBuiltin(name) {
   const bare = StringPrototypeStartsWith(name, 'node:') ? StringPrototypeSlice(name, 5) : name;
-  return makers[bare] !== undefined;
+  return makers[bare] !== undefined && !isInternal(bare);
 }
 
 /** The exports of a builtin module. */
@@ -138,6 +148,7 @@ define('stream/web', () => ({
   CompressionStream: compressionStreams.CompressionStream,
   DecompressionStream: compressionStreams.DecompressionStream,
 }));
+define('internal/url-pattern', () => urlPattern);
 define('url', () => url);
 define('path', () => path);
 define('path/posix', () => path.posix);

@@ -47,9 +47,7 @@ export function moduleExports() {
     _nodeModulePaths: searchPaths,
     _pathCache: { __proto__: null },
     _resolveFilename: resolveFilename,
-    builtinModules: builtinNames()
-      .filter((name) => !StringPrototypeStartsWith(name, 'internal/'))
-      .sort(),
+    builtinModules: builtinNames().sort(),
     createRequire,
     findSourceMap: () => undefined,
     globalPaths: [],
