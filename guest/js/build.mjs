@@ -6,6 +6,14 @@ import { fileURLToPath } from 'node:url';
 
 const inRoot = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+// readable-stream asks for the package `process` with a slash, which `alias` does not take.
+const processPackage = {
+  name: 'process',
+  setup({ onResolve }) {
+    onResolve({ filter: /^process\/$/ }, () => ({ path: inRoot('src/process.js') }));
+  },
+};
+
 await build({
   absWorkingDir: inRoot('.'),
   entryPoints: ['src/main.js'],
@@ -25,9 +33,12 @@ await build({
   logLevel: 'warning',
   // Every free `Map`, `Symbol` … in the bundle means the one captured at the beginning.
   inject: ['src/captured.js'],
+  plugins: [processPackage],
   alias: {
     // Packages that ask for Node's `buffer` get ours; ours asks for the package by another name.
     buffer: inRoot('src/buffer.js'),
+    // What the package of Node's streams takes from outside is ours.
+    'abort-controller': inRoot('src/abort.js'),
     'npm-buffer': inRoot('node_modules/buffer/index.js'),
   },
 });

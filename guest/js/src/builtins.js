@@ -24,6 +24,8 @@ import * as timers from './timers.js';
 import * as url from './node-url.js';
 import { URL, URLSearchParams } from './url.js';
 import { types, util } from './util.js';
+import stream from './node/stream.js';
+import streamConsumers from './node/stream-consumers.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
 const makers = ObjectCreate(null);
@@ -116,6 +118,9 @@ define('crypto', () => {
 define('console', () => console);
 define('events', () => events);
 define('perf_hooks', () => ({ performance }));
+define('stream', () => stream);
+define('stream/consumers', () => streamConsumers);
+define('stream/promises', () => stream.promises);
 define('stream/web', () => ({ ...streams }));
 define('url', () => ({ ...url, URL, URLSearchParams }));
 define('path', () => path);

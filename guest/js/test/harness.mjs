@@ -16,19 +16,25 @@ const native = new vm.Script(readFileSync(new URL('fake-native.js', import.meta.
 
 const BUILTINS = [
   'assert',
+  'async_hooks',
   'buffer',
   'child_process',
   'cluster',
   'console',
   'crypto',
   'dgram',
+  'diagnostics_channel',
   'events',
   'module',
   'net',
   'path',
   'process',
+  'punycode',
   'querystring',
   'stream',
+  'stream/consumers',
+  'stream/promises',
+  'stream/web',
   'string_decoder',
   'timers',
   'timers/promises',
@@ -38,6 +44,7 @@ const BUILTINS = [
   'util/types',
   'v8',
   'worker_threads',
+  'zlib',
 ];
 
 /** What outlives an invocation: the clock and the tenant's kv. */
