@@ -24,6 +24,12 @@ import * as timers from './timers.js';
 import * as url from './node-url.js';
 import { URL, URLSearchParams } from './url.js';
 import { types, util } from './util.js';
+import express from './node/express.js';
+import http from './node/http.js';
+import https from './node/https.js';
+import mimeTypes from './node/mime-types.js';
+import nodeFetch from './node/node-fetch.js';
+import { Router } from './node/router.js';
 import stream from './node/stream.js';
 import streamConsumers from './node/stream-consumers.js';
 
@@ -118,6 +124,12 @@ define('crypto', () => {
 define('console', () => console);
 define('events', () => events);
 define('perf_hooks', () => ({ performance }));
+define('ampoule:express', () => express);
+define('ampoule:router', () => Router);
+define('http', () => http);
+define('https', () => https);
+define('mime-types', () => mimeTypes);
+define('node-fetch', () => nodeFetch);
 define('stream', () => stream);
 define('stream/consumers', () => streamConsumers);
 define('stream/promises', () => stream.promises);

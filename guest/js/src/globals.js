@@ -11,6 +11,7 @@ import {
 import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from './abort.js';
 import { Blob, File } from './blob.js';
 import { Buffer } from './buffer.js';
+import { builtin } from './builtins.js';
 import { structuredClone } from './clone.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
@@ -97,4 +98,20 @@ export function install() {
   delete globalThis.SharedArrayBuffer;
   delete globalThis.Atomics;
   delete globalThis.Javy;
+  defineLazily('Router', () => builtin('ampoule:router'));
+}
+
+/** A global whose value is made when somebody first looks. */
+function defineLazily(name, make) {
+  const put = (value) =>
+    ObjectDefineProperty(globalThis, name, { configurable: true, value, writable: true });
+  ObjectDefineProperty(globalThis, name, {
+    configurable: true,
+    get() {
+      const value = make();
+      put(value);
+      return value;
+    },
+    set: put,
+  });
 }
