@@ -10,6 +10,7 @@ mod engine;
 mod exports;
 mod failure;
 mod files;
+mod filesystem;
 mod heap;
 mod loading;
 mod modules;

@@ -44,6 +44,7 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     kv_functions(ctx, &native)?;
     text_functions(ctx, &native)?;
     module_functions(ctx, &native)?;
+    crate::filesystem::define(ctx, &native)?;
     Ok(native)
 }
 

@@ -6,7 +6,6 @@ import stringDecoder from 'string_decoder';
 import {
   ObjectCreate,
   ObjectKeys,
-  PromiseConstructor,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
 } from './primordials.js';
@@ -14,10 +13,24 @@ import { assert, strict } from './assert.js';
 import * as buffer from './buffer.js';
 import { console } from './console.js';
 import { atob, btoa } from './encoding.js';
+import constants from './node/constants.js';
+import dns, { promises as dnsPromises } from './node/dns.js';
+import fs from './node/fs.js';
+import fsPromises from './node/fs-promises.js';
+import http2 from './node/http2.js';
+import { moduleExports } from './node/module.js';
+import net from './node/net.js';
+import os from './node/os.js';
+import perfHooks from './node/perf-hooks.js';
+import process from './node/process.js';
+import readline, { promises as readlinePromises } from './node/readline.js';
+import { domain, inspector, repl, traceEvents, wasi } from './node/stubs.js';
+import timersPromises from './node/timers-promises.js';
+import tls from './node/tls.js';
+import tty from './node/tty.js';
+import vm from './node/vm.js';
 import * as cryptoFunctions from './crypto.js';
 import { codedError } from './errors.js';
-import { process } from './process.js';
-import { performance } from './performance.js';
 import querystring from './querystring.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
@@ -62,49 +75,13 @@ export function builtin(name) {
   return made[name];
 }
 
+// `child_process`, `cluster`, `dgram`, `v8`, `worker_threads` and whatever else is not below.
 function notAvailable(name) {
   return codedError(
     'MODULE_NOT_FOUND',
     `Cannot find module '${name}': this built-in module is not available in Ampoule`,
   );
 }
-
-/** A promise of what a timer with these arguments brings; `signal` gives it up. */
-function waiting(start, stop) {
-  return (delay, value, options) =>
-    new PromiseConstructor((resolve, reject) => {
-      const signal = options?.signal;
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const timer = start(() => resolve(value), delay);
-      signal?.addEventListener(
-        'abort',
-        () => {
-          stop(timer);
-          reject(signal.reason);
-        },
-        { once: true },
-      );
-    });
-}
-
-async function* intervals(delay, value) {
-  const wait = waiting(timers.setTimeout, timers.clearTimeout);
-  for (;;) yield await wait(delay, value);
-}
-
-const timersPromises = () => {
-  const wait = waiting(timers.setTimeout, timers.clearTimeout);
-  const immediate = waiting((callback) => timers.setImmediate(callback), timers.clearImmediate);
-  return {
-    setTimeout: wait,
-    setImmediate: (value, options) => immediate(0, value, options),
-    setInterval: intervals,
-    scheduler: { wait: (delay, options) => wait(delay, undefined, options) },
-  };
-};
 
 define('assert', () => assert);
 define('assert/strict', () => strict);
@@ -122,14 +99,34 @@ define('crypto', () => {
   };
 });
 define('console', () => console);
+define('constants', () => constants);
+define('dns', () => dns);
+define('dns/promises', () => dnsPromises);
+define('domain', () => domain);
 define('events', () => events);
-define('perf_hooks', () => ({ performance }));
-define('ampoule:express', () => express);
-define('ampoule:router', () => Router);
+define('internal/express', () => express);
+define('internal/router', () => Router);
 define('http', () => http);
 define('https', () => https);
 define('mime-types', () => mimeTypes);
 define('node-fetch', () => nodeFetch);
+define('fs', () => fs);
+define('fs/promises', () => fsPromises);
+define('perf_hooks', () => perfHooks);
+define('http2', () => http2);
+define('inspector', () => inspector);
+define('inspector/promises', () => inspector);
+define('module', moduleExports);
+define('net', () => net);
+define('os', () => os);
+define('readline', () => readline);
+define('readline/promises', () => readlinePromises);
+define('repl', () => repl);
+define('tls', () => tls);
+define('trace_events', () => traceEvents);
+define('tty', () => tty);
+define('vm', () => vm);
+define('wasi', () => wasi);
 define('stream', () => stream);
 define('stream/consumers', () => streamConsumers);
 define('stream/promises', () => stream.promises);
@@ -141,7 +138,7 @@ define('process', () => process);
 define('querystring', () => querystring);
 define('string_decoder', () => stringDecoder);
 define('timers', () => ({ ...timers, promises: builtin('timers/promises') }));
-define('timers/promises', timersPromises);
+define('timers/promises', () => timersPromises);
 define('util', () => util);
 define('util/types', () => types);
 define('sys', () => util);

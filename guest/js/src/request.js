@@ -136,7 +136,7 @@ function lazy(name, compute) {
 const own = (value) => ({ configurable: true, enumerable: true, value, writable: true });
 
 /** What Express has and few ask for; made when it is first needed. */
-const more = () => builtin('ampoule:express');
+const more = () => builtin('internal/express');
 
 /** `req`, and what `http.IncomingMessage` is. */
 export function IncomingMessage(socket) {

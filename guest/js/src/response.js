@@ -60,7 +60,7 @@ let isHeadWritten = false;
 let ownWriteHead = null;
 
 /** What Express has and few ask for; made when it is first needed. */
-const more = () => builtin('ampoule:express');
+const more = () => builtin('internal/express');
 
 const { respond } = native;
 const SETTLED = PromiseResolve(undefined);

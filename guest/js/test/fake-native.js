@@ -127,6 +127,12 @@
       error.code = 'MODULE_NOT_FOUND';
       throw error;
     },
+    fsStat: (path) => list(outside.fsStat(path)),
+    fsList: (path) => list(outside.fsList(path)),
+    fsRead(path, offset, length) {
+      const bytes = outside.fsRead(path, offset, length);
+      return typeof bytes === 'string' ? bytes : copy(bytes);
+    },
     readText: (path) => outside.readText(path),
     compile: (source, path) => outside.compile(source, path),
     importModule: (path) => outside.importModule(path),

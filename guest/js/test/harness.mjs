@@ -5,6 +5,7 @@
 // order in which it began; when nothing else is left, the clock jumps to the earliest timer.
 
 import { readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import vm from 'node:vm';
@@ -25,6 +26,8 @@ const BUILTINS = [
   'dgram',
   'diagnostics_channel',
   'events',
+  'fs',
+  'fs/promises',
   'module',
   'net',
   'path',
@@ -45,6 +48,7 @@ const BUILTINS = [
   'v8',
   'worker_threads',
   'zlib',
+  ...builtinModules,
 ];
 
 /** What outlives an invocation: the clock and the tenant's kv. */
@@ -117,10 +121,32 @@ function outside(sandbox) {
       }
     },
     resolve: (specifier, from) => JSON.stringify(resolve(files, specifier, from)),
+    fsStat: (file) => JSON.stringify(look(files, file)),
+    fsList: (file) => JSON.stringify(entries(files, file)),
+    fsRead: (file, offset, length) => Buffer.from(files[file]).subarray(offset, offset + length),
     readText: (file) => files[file],
     compile: (source, file) => sandbox.compile(source, file),
     importModule: (file) => sandbox.importModule(file),
   };
+}
+
+/** What `fsStat` says of a path: `[kind, size, atime, mtime, ctime]`, or an errno. */
+function look(files, file) {
+  const times = [0, 1_700_000_000_000, 0];
+  if (files[file] !== undefined) return [1, Buffer.byteLength(files[file]), ...times];
+  const all = Object.keys(files);
+  if (all.some((name) => file.startsWith(`${name}/`))) return 'ENOTDIR';
+  return all.some((name) => name.startsWith(`${file}/`)) ? [2, 4096, ...times] : 'ENOENT';
+}
+
+function entries(files, folder) {
+  const found = new Map();
+  for (const name of Object.keys(files)) {
+    if (!name.startsWith(`${folder}/`)) continue;
+    const [first, ...more] = name.slice(folder.length + 1).split('/');
+    found.set(first, more.length > 0 ? 2 : 1);
+  }
+  return [...found].flat();
 }
 
 /** What the fake host knows. It lives out here, where hostile code cannot touch it. */
