@@ -394,19 +394,24 @@ fn utf8_decode<'js>(ctx: Ctx<'js>, bytes: Value<'js>, fatal: bool) -> Result<Val
     }
 }
 
-/// The Infra standard's forgiving base64: padding or none, unused bits ignored.
+/// Base64 as `btoa` writes it; the bits that are left over are ignored when reading.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
+/// The Infra standard's forgiving base64: white space is skipped, and padding is complete or absent.
 fn base64_decode<'js>(ctx: Ctx<'js>, string: JsString<'js>) -> Result<Value<'js>> {
-    let text: String = text::utf8(&string)
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r'))
-        .collect();
+    let mut text = text::utf8(&string);
+    text.retain(|c| !matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r'));
+    if text.len() % 4 == 0 {
+        let unpadded = text.strip_suffix('=').map_or(text.len(), str::len);
+        text.truncate(unpadded);
+        let unpadded = text.strip_suffix('=').map_or(text.len(), str::len);
+        text.truncate(unpadded);
+    }
     match FORGIVING.decode(text) {
         Ok(bytes) => text::to_uint8array(&ctx, &bytes),
         Err(_) => Ok(Value::new_null(ctx)),

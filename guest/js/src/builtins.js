@@ -8,6 +8,7 @@ import {
   ObjectKeys,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
+  append,
 } from './primordials.js';
 import { assert, strict } from './assert.js';
 import * as buffer from './buffer.js';
@@ -35,6 +36,7 @@ import querystring from './querystring.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
 import * as url from './node-url.js';
+import urlPattern from './node/url-pattern.js';
 import { URL, URLSearchParams } from './url.js';
 import { types, util } from './util.js';
 import express from './node/express.js';
@@ -57,13 +59,21 @@ export function define(name, make) {
 
 /** The names of all builtin modules. */
 export function builtinNames() {
-  return ObjectKeys(makers);
+  const names = [];
+  const all = ObjectKeys(makers);
+  for (let i = 0; i < all.length; i++) if (!isInternal(all[i])) append(names, all[i]);
+  return names;
+}
+
+/** Modules that only the platform asks for, when a global is first used. */
+function isInternal(name) {
+  return StringPrototypeStartsWith(name, 'internal/');
 }
 
 /** Whether a name, with `node:` or without, is that of a builtin module. */
 export function isBuiltin(name) {
   const bare = StringPrototypeStartsWith(name, 'node:') ? StringPrototypeSlice(name, 5) : name;
-  return makers[bare] !== undefined;
+  return makers[bare] !== undefined && !isInternal(bare);
 }
 
 /** The exports of a builtin module. */
@@ -131,6 +141,7 @@ define('stream', () => stream);
 define('stream/consumers', () => streamConsumers);
 define('stream/promises', () => stream.promises);
 define('stream/web', () => ({ ...streams }));
+define('internal/url-pattern', () => urlPattern);
 define('url', () => ({ ...url, URL, URLSearchParams }));
 define('path', () => path);
 define('path/posix', () => path);

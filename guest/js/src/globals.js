@@ -2,13 +2,13 @@
 
 import events from 'events';
 import {
+  ObjectCreate,
   ObjectDefineProperty,
-  ObjectFreeze,
   ObjectKeys,
   PromisePrototypeThen,
   PromiseResolve,
 } from './primordials.js';
-import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from './abort.js';
+import { AbortController, AbortSignal } from './abort.js';
 import { Blob, File } from './blob.js';
 import { Buffer } from './buffer.js';
 import { builtin } from './builtins.js';
@@ -18,14 +18,33 @@ import { Crypto, crypto } from './crypto.js';
 import { DOMException } from './dom-exception.js';
 import { TextDecoder, TextEncoder, atob, btoa } from './encoding.js';
 import { typeError } from './errors.js';
+import {
+  CustomEvent,
+  ErrorEvent,
+  Event,
+  EventTarget,
+  MessageEvent,
+  PromiseRejectionEvent,
+} from './event.js';
 import { fetch } from './fetch.js';
+import { FormData } from './form-data.js';
+import { addEventListener, dispatchEvent, removeEventListener, reportError } from './global-events.js';
 import { Headers } from './headers.js';
 import { kv } from './kv.js';
 import { guarded } from './lifecycle.js';
 import { native } from './native.js';
-import { Performance, performance } from './performance.js';
+import { MessageChannel, MessagePort } from './message-channel.js';
+import { Navigator, navigator } from './navigator.js';
+import {
+  Performance,
+  PerformanceEntry,
+  PerformanceMark,
+  PerformanceMeasure,
+  performance,
+} from './performance.js';
 import { process } from './process.js';
 import * as streams from './streams.js';
+import { TextDecoderStream, TextEncoderStream } from './text-streams.js';
 import * as timers from './timers.js';
 import { URL, URLSearchParams } from './url.js';
 import { Request, Response } from './web-message.js';
@@ -49,32 +68,96 @@ const globals = {
   Crypto,
   CustomEvent,
   DOMException,
+  ErrorEvent,
   Event,
   EventTarget,
   EventEmitter: events,
   File,
+  FormData,
   Headers,
+  MessageChannel,
+  MessageEvent,
+  MessagePort,
+  Navigator,
   Performance,
+  PerformanceEntry,
+  PerformanceMark,
+  PerformanceMeasure,
+  PromiseRejectionEvent,
   Request,
   Response,
   TextDecoder,
+  TextDecoderStream,
   TextEncoder,
+  TextEncoderStream,
   URL,
   URLSearchParams,
+  addEventListener,
   atob,
   btoa,
   console,
   crypto,
+  dispatchEvent,
   fetch,
   global: globalThis,
   kv,
-  navigator: ObjectFreeze({ userAgent: 'Ampoule/0.1', language: 'en-US', hardwareConcurrency: 1 }),
+  navigator,
+  onerror: null,
+  onrejectionhandled: null,
+  onunhandledrejection: null,
   performance,
   process,
   queueMicrotask,
+  removeEventListener,
+  reportError,
   self: globalThis,
   structuredClone,
 };
+
+// What a loop over the global object sees, as in Node.
+const ENUMERABLE = ObjectCreate(null);
+for (const name of [
+  'atob',
+  'btoa',
+  'clearImmediate',
+  'clearInterval',
+  'clearTimeout',
+  'crypto',
+  'fetch',
+  'global',
+  'navigator',
+  'performance',
+  'queueMicrotask',
+  'setImmediate',
+  'setInterval',
+  'setTimeout',
+  'structuredClone',
+]) {
+  ENUMERABLE[name] = true;
+}
+
+/** Globals whose making is put off until somebody asks: their names and the modules they are in. */
+const lazy = { Router: 'internal/router', URLPattern: 'internal/url-pattern' };
+
+function installLazy(name) {
+  const define = (value) =>
+    ObjectDefineProperty(globalThis, name, {
+      configurable: true,
+      enumerable: false,
+      value,
+      writable: true,
+    });
+  ObjectDefineProperty(globalThis, name, {
+    configurable: true,
+    enumerable: false,
+    get() {
+      const value = builtin(lazy[name])[name];
+      define(value);
+      return value;
+    },
+    set: define,
+  });
+}
 
 /** Puts the globals in place, and takes away what would reach out of the sandbox. */
 export function install() {
@@ -82,11 +165,12 @@ export function install() {
     const value = globals[name];
     ObjectDefineProperty(globalThis, name, {
       configurable: true,
-      enumerable: false,
+      enumerable: ENUMERABLE[name] === true,
       value,
       writable: true,
     });
   }
+  for (const name of ObjectKeys(lazy)) installLazy(name);
   ObjectDefineProperty(Math, 'random', {
     configurable: true,
     value: function random() {
@@ -98,20 +182,4 @@ export function install() {
   delete globalThis.SharedArrayBuffer;
   delete globalThis.Atomics;
   delete globalThis.Javy;
-  defineLazily('Router', () => builtin('ampoule:router'));
-}
-
-/** A global whose value is made when somebody first looks. */
-function defineLazily(name, make) {
-  const put = (value) =>
-    ObjectDefineProperty(globalThis, name, { configurable: true, value, writable: true });
-  ObjectDefineProperty(globalThis, name, {
-    configurable: true,
-    get() {
-      const value = make();
-      put(value);
-      return value;
-    },
-    set: put,
-  });
 }
