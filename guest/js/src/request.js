@@ -7,6 +7,7 @@ import {
   ArrayIsArray,
   ObjectCreate,
   ObjectDefineProperty,
+  ObjectGetPrototypeOf,
   ObjectKeys,
   ObjectSetPrototypeOf,
   ReflectApply,
@@ -273,10 +274,15 @@ const properties = {
   body: () => (isBodySet ? body : {}),
   rawBody: () => asBuffer(native.bodyBytes()),
   cookies() {
+    // An application of Express has its own way: `cookie-parser` does nothing where cookies are.
+    if (ObjectGetPrototypeOf(request) !== IncomingMessage.prototype) return undefined;
     const text = findField(state.fields, 'cookie');
     return text === '' ? ObjectCreate(null) : parseCookie(text, COOKIES);
   },
-  signedCookies: () => (request.secret === undefined ? ObjectCreate(null) : more().unsigned(request)),
+  signedCookies() {
+    if (ObjectGetPrototypeOf(request) !== IncomingMessage.prototype) return undefined;
+    return request.secret === undefined ? ObjectCreate(null) : more().unsigned(request);
+  },
   ip: () => state.peer,
   ips: () => more().ips(request, state.peer),
   protocol: () => (state.isSecure ? 'https' : 'http'),
@@ -297,6 +303,7 @@ const properties = {
   client: () => request.socket,
   connection: () => request.socket,
   socket: () => more().socket(state),
+  res: () => answering,
 };
 
 /** Quotes around a value are not part of it; what cannot be decoded stays as it is. */
@@ -449,6 +456,13 @@ export function becomeStream() {
     if (at === bytes.length) request.push(null);
   };
   ReflectApply(Readable, request, [{ autoDestroy: false, read }]);
+}
+
+let answering;
+
+/** Sets `req.res`. */
+export function setResponse(response) {
+  answering = response;
 }
 
 /** The request of this sandbox. */

@@ -14,7 +14,6 @@ import {
   NumberIsNaN,
   ObjectAssign,
   ObjectCreate,
-  ObjectDefineProperty,
   ObjectKeys,
   PromisePrototypeThen,
   PromiseResolve,
@@ -43,7 +42,7 @@ import {
 } from './lifecycle.js';
 import { HTML_TYPE, JSON_TYPE, TEXT_TYPE, contentType, withCharset } from './mime.js';
 import { native } from './native.js';
-import { request } from './request.js';
+import { request, setResponse } from './request.js';
 import { state } from './state.js';
 
 // The header section of the commonest answers, ready made.
@@ -679,4 +678,4 @@ export { ServerResponse };
 /** The response of this sandbox. */
 export const response = new ServerResponse();
 response.locals = ObjectCreate(null);
-ObjectDefineProperty(request, 'res', { configurable: true, value: response, writable: true });
+setResponse(response);

@@ -131,6 +131,8 @@ function call(handle, error, req, res, next) {
     next(error);
     return;
   }
+  // The middleware of that name does nothing where cookies were read, and would not set its secret.
+  if (handle.name === 'cookieParser') req.cookies = undefined;
   let result;
   try {
     result = isForErrors ? handle(error, req, res, next) : handle(req, res, next);
