@@ -3,6 +3,7 @@
 
 import { ObjectDefineProperty, isObject } from '../primordials.js';
 import { Blob, File } from '../blob.js';
+import { Buffer } from '../buffer.js';
 import { fetch as platformFetch } from '../fetch.js';
 import { Headers } from '../headers.js';
 import { clearTimeout, setTimeout } from '../timers.js';
@@ -38,6 +39,10 @@ const isRedirect = (status) => [301, 302, 303, 307, 308].includes(status);
 
 const isNodeStream = (value) => isObject(value) && typeof value.pipe === 'function';
 
+async function* bytesOf(stream) {
+  for await (const chunk of stream) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+}
+
 /** `init` as the platform takes it, and what gives the request up. */
 function translate(init) {
   const given = { ...init };
@@ -59,7 +64,7 @@ function translate(init) {
     }
     given.headers = headers;
     given.duplex = 'half';
-    given.body = body[Symbol.asyncIterator] === undefined ? body.pipe(new PassThrough()) : body;
+    given.body = bytesOf(body[Symbol.asyncIterator] === undefined ? body.pipe(new PassThrough()) : body);
   }
   for (const name of ['agent', 'compress', 'follow', 'size', 'timeout']) delete given[name];
   return { given, stop: () => clearTimeout(timer) };

@@ -257,6 +257,7 @@ const methods = {
     let at = 0;
     let depth = 0;
     let removed = '';
+    let isSlashAdded = false;
     req.next = next;
     req.baseUrl = parentUrl;
     const self = this;
@@ -266,7 +267,8 @@ const methods = {
       let error = given === 'route' ? undefined : (given ?? undefined);
       if (removed !== '') {
         req.baseUrl = parentUrl;
-        req.url = removed + (req.url.startsWith('/?') && !removed.endsWith('/') ? req.url.slice(1) : req.url);
+        req.url = removed + (isSlashAdded ? req.url.slice(1) : req.url);
+        isSlashAdded = false;
         removed = '';
       }
       if (error === 'router') {
@@ -316,7 +318,8 @@ const methods = {
         }
         removed = path.endsWith('/') ? path.slice(0, -1) : path;
         const rest = req.url.slice(removed.length);
-        req.url = rest.startsWith('/') ? rest : '/' + rest;
+        isSlashAdded = !rest.startsWith('/');
+        req.url = isSlashAdded ? '/' + rest : rest;
         req.baseUrl = parentUrl + removed;
       }
       call(layer.handle, error, req, res, next);
