@@ -79,13 +79,13 @@ function raw() {
 /** Gives an answer what version 2 has: a stream of Node's as its body, and `headers.raw()`. */
 function dress(response) {
   let stream;
-  const web = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Response.prototype), 'body');
+  const web = Response.prototype;
   ObjectDefineProperty(response, 'body', {
     configurable: true,
     enumerable: true,
     get() {
       if (stream === undefined) {
-        const body = web.get.call(response);
+        const body = Reflect.get(web, 'body', response);
         stream = body === null ? Readable.from([]) : Readable.fromWeb(body);
       }
       return stream;
