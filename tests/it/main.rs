@@ -9,6 +9,7 @@
 mod cli;
 mod deploy;
 mod errors;
+mod express;
 mod fetch;
 mod hostile;
 mod invoke;
