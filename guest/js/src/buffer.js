@@ -68,6 +68,18 @@ proto.toString = function toString(encoding, start, end) {
 };
 proto.toLocaleString = proto.toString;
 
+// Node's own shortcuts, which packages such as busboy call.
+const CODINGS = ['ascii', 'base64', 'base64url', 'hex', 'latin1', 'ucs2', 'utf8'];
+for (let i = 0; i < CODINGS.length; i++) {
+  const coding = CODINGS[i];
+  proto[coding + 'Slice'] ??= function slice(start, end) {
+    return this.toString(coding, start, end);
+  };
+  proto[coding + 'Write'] ??= function write(text, offset, length) {
+    return this.write(text, offset ?? 0, length ?? this.length - (offset ?? 0), coding);
+  };
+}
+
 function part(bytes, start, end) {
   if (start === undefined && end === undefined) return bytes;
   const from = start > 0 ? start | 0 : 0;
