@@ -559,7 +559,8 @@ class ServerResponse extends EventEmitter {
 
   end(chunk, encoding, callback) {
     if (typeof chunk === 'function') return ReflectApply(end, this, [undefined, undefined, chunk]);
-    if (typeof encoding === 'function') return ReflectApply(end, this, [chunk, undefined, encoding]);
+    if (typeof encoding === 'function')
+      return ReflectApply(end, this, [chunk, undefined, encoding]);
     const hasChunk = chunk !== undefined && chunk !== null;
     const part = hasChunk ? chunkOf(chunk, encoding) : undefined;
     if (this.writableEnded) {
@@ -673,7 +674,6 @@ function escapeHtml(text) {
 }
 
 export { ServerResponse };
-
 
 /** The response of this sandbox. */
 export const response = new ServerResponse();

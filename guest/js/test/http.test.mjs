@@ -58,12 +58,15 @@ test('request: options, URL with options, auth, https', async () => {
     await asked(http.request('http://a.b/', { setHost: false, port: 8080, host: '::1', hostname: undefined }));
     await asked(https.request('https://a.b:443/', { headers: ['A', '1', 'B', '2'] }));
     res.json(0);`);
-  assert.deepEqual(seen.map(({ method, url }) => [method, url]), [
-    ['PUT', 'https://a.b/p'],
-    ['DELETE', 'http://a.b/q'],
-    ['GET', 'http://[::1]:8080/'],
-    ['GET', 'https://a.b/'],
-  ]);
+  assert.deepEqual(
+    seen.map(({ method, url }) => [method, url]),
+    [
+      ['PUT', 'https://a.b/p'],
+      ['DELETE', 'http://a.b/q'],
+      ['GET', 'http://[::1]:8080/'],
+      ['GET', 'https://a.b/'],
+    ],
+  );
   assert.equal(seen[0].body, 'xyz');
   assert.match(seen[0].fields, /authorization: Basic dTpw\r\n/);
   assert.match(seen[1].fields, /authorization: Basic dSA6cA==\r\n/);
@@ -94,7 +97,13 @@ test('headers of a request', async () => {
     await asked(r);
     let code; try { r.setHeader('late', 1) } catch (error) { code = error.code }
     res.json([...before, code]);`);
-  assert.deepEqual(v, [['1', '2'], false, ['host', 'x-one'], ['Host', 'x-one'], 'ERR_HTTP_HEADERS_SENT']);
+  assert.deepEqual(v, [
+    ['1', '2'],
+    false,
+    ['host', 'x-one'],
+    ['Host', 'x-one'],
+    'ERR_HTTP_HEADERS_SENT',
+  ]);
 });
 
 test('what is wrong is refused as in Node', async () => {
@@ -153,12 +162,20 @@ test('failures: error and then close, with the codes of Node', async () => {
 
 test('abort, destroy and signals', async () => {
   const ending = async (code) =>
-    (await client(`
+    (
+      await client(`
       const r = http.request('http://a.b/x');
       const seen = events(r, 'error', 'close', 'abort', 'response');
-      ${code}; await sleep(5); res.json([seen, r.aborted]);`)).v;
-  assert.deepEqual(await ending('r.end(); r.abort()'), [['abort', ['error', 'ECONNRESET'], 'close'], true]);
-  assert.deepEqual(await ending('r.destroy(Object.assign(new Error(), { code: "OWN" }))'), [[['error', 'OWN'], 'close'], false]);
+      ${code}; await sleep(5); res.json([seen, r.aborted]);`)
+    ).v;
+  assert.deepEqual(await ending('r.end(); r.abort()'), [
+    ['abort', ['error', 'ECONNRESET'], 'close'],
+    true,
+  ]);
+  assert.deepEqual(await ending('r.destroy(Object.assign(new Error(), { code: "OWN" }))'), [
+    [['error', 'OWN'], 'close'],
+    false,
+  ]);
   const { v } = await client(`
     const controller = new AbortController();
     const r = http.get('http://a.b/x', { signal: controller.signal });
@@ -215,7 +232,10 @@ test('agents are taken, proxies are refused', async () => {
 
 test('METHODS and STATUS_CODES are those of Node', async () => {
   const { v } = await client('res.json([http.METHODS, http.STATUS_CODES, http.maxHeaderSize])');
-  assert.deepEqual(v, JSON.parse(JSON.stringify([http.METHODS, http.STATUS_CODES, http.maxHeaderSize])));
+  assert.deepEqual(
+    v,
+    JSON.parse(JSON.stringify([http.METHODS, http.STATUS_CODES, http.maxHeaderSize])),
+  );
 });
 
 test('servers are refused', async () => {
@@ -234,7 +254,8 @@ test('a request at the top level keeps the deployment out of a snapshot', async 
 });
 
 test('node-fetch: streams of Node, raw headers, its errors', async () => {
-  const fetching = (body, upstream) => client(`const fetch = require('node-fetch'); ${body}`, upstream);
+  const fetching = (body, upstream) =>
+    client(`const fetch = require('node-fetch'); ${body}`, upstream);
   const { v } = await fetching(
     `const r = await fetch('http://a.b/', { method: 'POST', body: require('stream').Readable.from(['x', 'y']) });
      let t = ''; for await (const d of r.body) t += d;
@@ -250,7 +271,12 @@ test('node-fetch: streams of Node, raw headers, its errors', async () => {
     `const e = await fetch('http://a.b/').catch((error) => error); res.json([e.name, e.type, e.code, e.message])`,
     () => ({ error: { code: 'connect', message: 'refused' } }),
   );
-  assert.deepEqual(failing.v, ['FetchError', 'system', 'connect', 'request to http://a.b/ failed, reason: refused']);
+  assert.deepEqual(failing.v, [
+    'FetchError',
+    'system',
+    'connect',
+    'request to http://a.b/ failed, reason: refused',
+  ]);
   const aborted = await fetching(
     `const e = await fetch('http://a.b/', { signal: AbortSignal.abort() }).catch((error) => error); res.json([e.name, e.type])`,
   );

@@ -19,7 +19,10 @@ test('accepts: the best of what is given, in the spelling given', async () => {
   assert.equal(await evaluate('req.accepts(["html", "json"])', accept), 'json');
   assert.equal(await evaluate('req.accepts("html", "text/plain")', accept), 'html');
   assert.equal(await evaluate('req.accepts("png")', accept), false);
-  assert.equal(await evaluate('req.accepts("image/png", "application/json")', accept), 'application/json');
+  assert.equal(
+    await evaluate('req.accepts("image/png", "application/json")', accept),
+    'application/json',
+  );
   assert.deepEqual(await evaluate('req.accepts()', accept), ['application/json', 'text/*']);
   assert.equal(await evaluate('req.accepts("xml", "json")'), 'xml');
 });
@@ -50,7 +53,8 @@ test('range', async () => {
 
 test('fresh and stale follow what the answer says', async () => {
   const known = asking('if-none-match', '"a"');
-  const fresh = (etag) => `(res.set('etag', '${etag}'), [req.fresh, req.stale, res.removeHeader('etag')])`;
+  const fresh = (etag) =>
+    `(res.set('etag', '${etag}'), [req.fresh, req.stale, res.removeHeader('etag')])`;
   assert.deepEqual(await evaluate(fresh('"a"'), known), [true, false, null]);
   assert.deepEqual(await evaluate(fresh('"b"'), known), [false, true, null]);
   assert.deepEqual(await evaluate(fresh('"a"'), { ...known, method: 'POST' }), [false, true, null]);
@@ -59,7 +63,8 @@ test('fresh and stale follow what the answer says', async () => {
 test('param: route, then body, then query', async () => {
   const request = json({ b: 1, q: 3 }, { target: '/7?q=2&z=4' });
   const options = { route: '/:id' };
-  const expression = '[req.param("id"), req.param("b"), req.param("q"), req.param("z"), req.param("n", 9)]';
+  const expression =
+    '[req.param("id"), req.param("b"), req.param("q"), req.param("z"), req.param("n", 9)]';
   assert.deepEqual(await evaluate(expression, request, options), ['7', 1, 3, '4', 9]);
 });
 
@@ -109,15 +114,21 @@ test('socket and the rest of what Node has', async () => {
   );
 });
 
-const post = { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(200_000) };
+const post = {
+  method: 'POST',
+  headers: { 'content-type': 'text/plain' },
+  body: 'x'.repeat(200_000),
+};
 
 test('the body as a stream: events, iteration, pipe, also when it was parsed', async () => {
   assert.equal(
-    (await handle(
-      `let size = 0; req.on('data', (d) => { size += d.length; if (!Buffer.isBuffer(d)) throw 0; });
+    (
+      await handle(
+        `let size = 0; req.on('data', (d) => { size += d.length; if (!Buffer.isBuffer(d)) throw 0; });
        req.on('end', () => res.send(String(size)));`,
-      post,
-    )).body,
+        post,
+      )
+    ).body,
     '200000',
   );
   const iterated = await handle(
@@ -135,7 +146,9 @@ test('the body as a stream: events, iteration, pipe, also when it was parsed', a
 });
 
 test('a request without a body ends', async () => {
-  const { body } = await handle('req.on("data", () => res.send("data")); req.on("end", () => res.send("end"))');
+  const { body } = await handle(
+    'req.on("data", () => res.send("data")); req.on("end", () => res.send("end"))',
+  );
   assert.equal(body, 'end');
 });
 
@@ -187,7 +200,9 @@ test('a compressed body is left to the function', async () => {
 
 test('url can be rewritten, and path follows it', async () => {
   assert.deepEqual(
-    await evaluate('(req.url = "/b/c?d=1", [req.url, req.path, req.originalUrl])', { target: '/a?x' }),
+    await evaluate('(req.url = "/b/c?d=1", [req.url, req.path, req.originalUrl])', {
+      target: '/a?x',
+    }),
     ['/b/c?d=1', '/b/c', '/a?x'],
   );
 });

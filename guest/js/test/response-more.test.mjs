@@ -26,7 +26,10 @@ test('sendFile: type, length, validators', async () => {
   assert.match(headers.etag, /^W\/"b-[0-9a-f]+"$/);
   assert.ok(!Number.isNaN(Date.parse(headers['last-modified'])));
   const html = await run(files('res.sendFile("/app/public/page.html")'));
-  assert.deepEqual([html.body, html.headers['content-type']], ['<p>é</p>', 'text/html; charset=utf-8']);
+  assert.deepEqual(
+    [html.body, html.headers['content-type']],
+    ['<p>é</p>', 'text/html; charset=utf-8'],
+  );
 });
 
 test('sendFile: options', async () => {
@@ -36,7 +39,13 @@ test('sendFile: options', async () => {
   );
   assert.equal(headers['cache-control'], 'public, max-age=86400, immutable');
   assert.deepEqual(
-    [headers.etag, headers['last-modified'], headers['accept-ranges'], headers['x-own'], headers['content-type']],
+    [
+      headers.etag,
+      headers['last-modified'],
+      headers['accept-ranges'],
+      headers['x-own'],
+      headers['content-type'],
+    ],
     [undefined, undefined, undefined, '1', 'a/b'],
   );
 });
@@ -45,7 +54,10 @@ test('sendFile: conditional requests', async () => {
   const { headers } = await run(files(send));
   const ask = (given) => run(files(send), { headers: given });
   const same = await ask({ 'if-none-match': headers.etag });
-  assert.deepEqual([same.status, same.body, same.headers['content-type']], [304, undefined, undefined]);
+  assert.deepEqual(
+    [same.status, same.body, same.headers['content-type']],
+    [304, undefined, undefined],
+  );
   const since = await ask({ 'if-modified-since': headers['last-modified'] });
   assert.equal(since.status, 304);
   assert.equal((await ask({ 'if-match': '"other"' })).status, 412);
@@ -83,7 +95,10 @@ test('sendFile: what is not there, or not to be had', async () => {
   assert.equal(await status('res.sendFile("/app/public/../secret.txt")'), 403);
   assert.equal(await status('res.sendFile("\\0", { root: "/app/public" })'), 400);
   assert.equal(await status('res.sendFile(".hidden", { root: "/app/public" })'), 404);
-  assert.equal(await status('res.sendFile(".hidden", { root: "/app/public", dotfiles: "allow" })'), 200);
+  assert.equal(
+    await status('res.sendFile(".hidden", { root: "/app/public", dotfiles: "allow" })'),
+    200,
+  );
   const relative = await run(files('res.sendFile("secret.txt")'));
   assert.match(relative.failure.message, /path must be absolute or specify root/);
 });
@@ -105,13 +120,19 @@ test('sendFile: large files go out in pieces', async () => {
   });
   assert.equal(status, 200);
   assert.equal(headers['content-length'], '3000000');
-  assert.equal(chunks.reduce((sum, chunk) => sum + chunk.length, 0), 3_000_000);
+  assert.equal(
+    chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+    3_000_000,
+  );
   assert.equal(chunks.length, 3);
 });
 
 test('download and attachment', async () => {
   const { body, headers } = await run(files('res.download("public/a b.txt")'));
-  assert.deepEqual([body, headers['content-disposition']], ['hello world', 'attachment; filename="a b.txt"']);
+  assert.deepEqual(
+    [body, headers['content-disposition']],
+    ['hello world', 'attachment; filename="a b.txt"'],
+  );
   const named = await run(files('res.download("/app/secret.txt", "naïve €.json", () => {})'));
   assert.equal(
     named.headers['content-disposition'],
@@ -130,13 +151,27 @@ test('pipeFrom: status, headers and body of a fetched answer', async () => {
   const world = new World();
   world.upstream = () => ({
     status: 201,
-    headers: { 'x-a': '1', 'set-cookie': 'a=1', connection: 'close', 'content-length': '4', 'content-encoding': 'gzip' },
+    headers: {
+      'x-a': '1',
+      'set-cookie': 'a=1',
+      connection: 'close',
+      'content-length': '4',
+      'content-encoding': 'gzip',
+    },
     chunks: ['ab', 'cd'],
   });
-  const { body, headers, status } = await handle('await res.pipeFrom(await fetch("http://a.b/"))', {}, { world });
+  const { body, headers, status } = await handle(
+    'await res.pipeFrom(await fetch("http://a.b/"))',
+    {},
+    { world },
+  );
   assert.deepEqual([status, body], [201, 'abcd']);
   assert.deepEqual(headers, { 'x-a': '1', 'set-cookie': 'a=1' });
-  const unawaited = await handle('fetch("http://a.b/").then((r) => { res.pipeFrom(r) })', {}, { world });
+  const unawaited = await handle(
+    'fetch("http://a.b/").then((r) => { res.pipeFrom(r) })',
+    {},
+    { world },
+  );
   assert.equal(unawaited.body, 'abcd');
   const made = await handle('res.pipeFrom(new Response("x", { status: 203 }))');
   assert.deepEqual([made.status, made.body], [203, 'x']);
@@ -145,7 +180,8 @@ test('pipeFrom: status, headers and body of a fetched answer', async () => {
 });
 
 test('format picks by accept', async () => {
-  const choices = '{ text: () => res.send("t"), html: () => res.send("h"), json: () => res.json("j") }';
+  const choices =
+    '{ text: () => res.send("t"), html: () => res.send("h"), json: () => res.json("j") }';
   const ask = (accept, code = choices) => handle(`res.format(${code})`, { headers: { accept } });
   const json = await ask('application/json');
   assert.deepEqual([json.body, json.headers.vary], ['"j"', 'Accept']);
@@ -171,9 +207,18 @@ test('links, vary, jsonp, location, render', async () => {
 
 test('cookie: ages, dates, objects, what is refused', async () => {
   const set = async (args) => (await handle(`res.cookie(${args}).end()`)).headers['set-cookie'];
-  assert.equal(await set('"a", "é", { path: "/p", httpOnly: true, sameSite: "lax" }'), 'a=%C3%A9; Path=/p; HttpOnly; SameSite=Lax');
-  assert.match(await set('"a", { b: 1 }, { maxAge: 1500 }'), /^a=j%3A%7B%22b%22%3A1%7D; Max-Age=1; Path=\/; Expires=/);
-  assert.match(await set('"a", 1, { expires: new Date(0), secure: true, domain: "x.y" }'), /^a=1; Domain=x\.y; Path=\/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure$/);
+  assert.equal(
+    await set('"a", "é", { path: "/p", httpOnly: true, sameSite: "lax" }'),
+    'a=%C3%A9; Path=/p; HttpOnly; SameSite=Lax',
+  );
+  assert.match(
+    await set('"a", { b: 1 }, { maxAge: 1500 }'),
+    /^a=j%3A%7B%22b%22%3A1%7D; Max-Age=1; Path=\/; Expires=/,
+  );
+  assert.match(
+    await set('"a", 1, { expires: new Date(0), secure: true, domain: "x.y" }'),
+    /^a=1; Domain=x\.y; Path=\/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure$/,
+  );
   const both = await handle('res.cookie("a", 1).cookie("b", 2).clearCookie("c").end()');
   assert.equal(both.headers['set-cookie'].length, 3);
   assert.match(both.headers['set-cookie'][2], /^c=; Max-Age=0; Path=\/; Expires=Thu, 01 Jan 1970/);
@@ -193,7 +238,10 @@ test('writeHead: all its forms; the head stands then', async () => {
   const head = async (args) => (await handle(`res.writeHead(${args}).end()`)).headers;
   assert.deepEqual(await head('200, { A: 1, B: ["x", "y"] }'), { a: '1', b: ['x', 'y'] });
   assert.deepEqual(await head('200, "Fine", { A: 1 }'), { a: '1' });
-  assert.deepEqual(await head('200, ["A", 1, "Set-Cookie", "x", "Set-Cookie", "y"]'), { a: '1', 'set-cookie': ['x', 'y'] });
+  assert.deepEqual(await head('200, ["A", 1, "Set-Cookie", "x", "Set-Cookie", "y"]'), {
+    a: '1',
+    'set-cookie': ['x', 'y'],
+  });
   assert.deepEqual(await head('200, [["A", 1]]'), { a: '1' });
   const { body } = await handle(`
     const codes = [];
@@ -251,7 +299,10 @@ test('a send put in the place of ours is what json goes through', async () => {
   const { body, headers } = await replaced(
     'const { send } = res; res.send = function (text) { return send.call(this, text + "!"); }',
   );
-  assert.deepEqual([body, headers['content-type']], ['{"a":1}!', 'application/json; charset=utf-8']);
+  assert.deepEqual(
+    [body, headers['content-type']],
+    ['{"a":1}!', 'application/json; charset=utf-8'],
+  );
 });
 
 test('streams end in res: pipe, pipeline, finished', async () => {
@@ -270,7 +321,10 @@ test('finish and close come after the answer', async () => {
   const { logs } = await handle(
     'for (const e of ["finish", "close"]) res.on(e, () => console.log(e, res.writableEnded)); res.send("x"); console.log("sent")',
   );
-  assert.deepEqual(logs.map(([, text]) => text), ['sent', 'finish true', 'close true']);
+  assert.deepEqual(
+    logs.map(([, text]) => text),
+    ['sent', 'finish true', 'close true'],
+  );
 });
 
 test('204 and 304 have no body and no type, HEAD is left to the host', async () => {

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { json, run } from './harness.mjs';
 
-const SHOW = 'const show = (req, res) => res.json({ url: req.url, base: req.baseUrl, params: req.params });';
+const SHOW =
+  'const show = (req, res) => res.json({ url: req.url, base: req.baseUrl, params: req.params });';
 const routed = async (routes, request, options) => {
   const source = `${SHOW} const router = new Router(); ${routes}; module.exports = router;`;
   const result = await run(source, request, options);
@@ -23,17 +24,27 @@ test('a router is a handler, made with and without new', async () => {
 test('every method has a route, and answers the router', async () => {
   for (const method of ['get', 'post', 'put', 'patch', 'delete', 'options', 'head']) {
     const routes = `router.${method}('/a', (q, s) => s.set('x-hit', q.method).end()).use(() => {})`;
-    const { headers, status } = await routed(routes, { method: method.toUpperCase(), target: '/a' });
+    const { headers, status } = await routed(routes, {
+      method: method.toUpperCase(),
+      target: '/a',
+    });
     assert.deepEqual([status, headers['x-hit']], [200, method.toUpperCase()]);
   }
-  const all = await routed('router.all("/a", (q, s) => s.send(q.method))', { method: 'LOCK', target: '/a' });
+  const all = await routed('router.all("/a", (q, s) => s.send(q.method))', {
+    method: 'LOCK',
+    target: '/a',
+  });
   assert.equal(all.body, 'LOCK');
-  const head = await routed('router.get("/a", (q, s) => s.send(q.method))', { method: 'HEAD', target: '/a' });
+  const head = await routed('router.get("/a", (q, s) => s.send(q.method))', {
+    method: 'HEAD',
+    target: '/a',
+  });
   assert.equal(head.status, 200);
 });
 
 test('paths: parameters, wildcards, optional parts, regular expressions, lists', async () => {
-  const params = async (path, target) => (await answer(`router.get(${path}, show)`, { target })).params;
+  const params = async (path, target) =>
+    (await answer(`router.get(${path}, show)`, { target })).params;
   assert.deepEqual(await params('"/u/:id/:sub"', '/u/a%20b/7?q=1'), { id: 'a b', sub: '7' });
   assert.deepEqual(await params('"*"', '/a/b'), { 0: '/a/b' });
   assert.deepEqual(await params('"/f/*"', '/f/a/b'), { 0: 'a/b' });
@@ -47,7 +58,8 @@ test('paths: parameters, wildcards, optional parts, regular expressions, lists',
 });
 
 test('options: caseSensitive and strict', async () => {
-  const routes = 'const r = Router({ caseSensitive: true, strict: true }); r.get("/a", show); router.use(r)';
+  const routes =
+    'const r = Router({ caseSensitive: true, strict: true }); r.get("/a", show); router.use(r)';
   assert.equal((await routed(routes, { target: '/a' })).status, 200);
   assert.equal((await routed(routes, { target: '/A' })).status, 404);
   assert.equal((await routed(routes, { target: '/a/' })).status, 404);
@@ -93,7 +105,10 @@ test('param runs once for one value', async () => {
 });
 
 test('nobody answered: 404 as JSON', async () => {
-  const { body, status } = await routed('router.get("/a", show)', { method: 'POST', target: '/b?c=1' });
+  const { body, status } = await routed('router.get("/a", show)', {
+    method: 'POST',
+    target: '/b?c=1',
+  });
   assert.equal(status, 404);
   assert.deepEqual(JSON.parse(body), { message: 'Cannot POST /b', success: false });
   const undecodable = await routed('router.get("/:a", show)', { target: '/%' });
@@ -117,7 +132,8 @@ test('failures: thrown, handed on, rejected; 500 without their message, which is
 });
 
 test('failures that are the client’s are told', async () => {
-  const routes = 'router.use((q, s, next) => next(Object.assign(new Error("bad id"), { status: 422 })))';
+  const routes =
+    'router.use((q, s, next) => next(Object.assign(new Error("bad id"), { status: 422 })))';
   const { body, logs, status } = await routed(routes);
   assert.deepEqual([status, JSON.parse(body).message, logs.length], [422, 'bad id', 0]);
 });
@@ -154,7 +170,8 @@ test('OPTIONS that nobody takes are answered with the methods of the path', asyn
 });
 
 test('many layers do not exhaust the stack', async () => {
-  const routes = 'for (let i = 0; i < 5000; i++) router.use((q, s, next) => next()); router.use((q, s) => s.send("end"))';
+  const routes =
+    'for (let i = 0; i < 5000; i++) router.use((q, s, next) => next()); router.use((q, s) => s.send("end"))';
   assert.equal((await routed(routes)).body, 'end');
 });
 
@@ -171,6 +188,9 @@ test('what is not a handler or a path is refused when it is added', async () => 
 });
 
 test('a router of routes also serves bodies, and the parameters of the deployment’s route', async () => {
-  const { body } = await routed('router.post("/p", (q, s) => s.send(q.body))', json({ a: 1 }, { target: '/p' }));
+  const { body } = await routed(
+    'router.post("/p", (q, s) => s.send(q.body))',
+    json({ a: 1 }, { target: '/p' }),
+  );
   assert.equal(body, '{"a":1}');
 });

@@ -303,7 +303,10 @@ function filePath(given, options) {
   const { root } = options;
   if (root === undefined || root === null) {
     if (!given.startsWith('/')) {
-      throw typeError('ERR_INVALID_ARG_VALUE', 'path must be absolute or specify root to res.sendFile');
+      throw typeError(
+        'ERR_INVALID_ARG_VALUE',
+        'path must be absolute or specify root to res.sendFile',
+      );
     }
     if (UP.test(given)) throw statusError(403, 'Forbidden');
     return given;
@@ -317,7 +320,8 @@ function filePath(given, options) {
 function checkDotFiles(path, options) {
   const { dotfiles = 'ignore', root } = options;
   if (dotfiles === 'allow') return;
-  const shown = root === undefined || root === null ? baseName(path) : path.slice(SafeString(root).length);
+  const shown =
+    root === undefined || root === null ? baseName(path) : path.slice(SafeString(root).length);
   const isHidden = shown.split('/').some((part) => part.length > 1 && part.startsWith('.'));
   if (isHidden) throw statusError(dotfiles === 'deny' ? 403 : 404, 'Not Found');
 }
@@ -365,7 +369,8 @@ function setFileFields(response, path, stats, options) {
   const mtime = Math.floor(+stats.mtimeMs);
   if (lastModified) setDefault('last-modified', new Date(mtime).toUTCString());
   if (etag) setDefault('etag', `W/"${stats.size.toString(16)}-${mtime.toString(16)}"`);
-  if (!response.hasHeader('content-type')) response.setHeader('content-type', contentType(extension(path)));
+  if (!response.hasHeader('content-type'))
+    response.setHeader('content-type', contentType(extension(path)));
 }
 
 function extension(path) {
@@ -395,7 +400,7 @@ function isRangeFresh(request, response) {
   return Date.parse(response.getHeader('last-modified')) <= Date.parse(condition);
 }
 
-/** The part of the file to send, `{start, end}` (the end not included); null for an answer of 416. */
+/** The part to send, `{start, end}` (the end not included); null where the answer is 416. */
 function partOf(request, response, size, options) {
   const whole = { start: 0, end: size };
   const header = request.headers.range;

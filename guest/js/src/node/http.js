@@ -133,7 +133,9 @@ const globalAgent = new Agent({ keepAlive: true, scheduling: 'lifo', timeout: 50
 
 /** Agents that would send a request elsewhere: leaving them out would be wrong. */
 function isProxy(agent) {
-  return isObject(agent) && (agent.proxy !== undefined || typeof agent.getProxyForUrl === 'function');
+  return (
+    isObject(agent) && (agent.proxy !== undefined || typeof agent.getProxyForUrl === 'function')
+  );
 }
 
 /** What stands for the connection, which belongs to the host. */
@@ -284,7 +286,10 @@ class ClientRequest extends Writable {
     super({ autoDestroy: false, decodeStrings: true });
     touch('http.request()');
     const options = optionsOf(input, given);
-    const agent = options.agent === false ? new Agent() : (options.agent ?? options._defaultAgent ?? globalAgent);
+    const agent =
+      options.agent === false
+        ? new Agent()
+        : (options.agent ?? options._defaultAgent ?? globalAgent);
     const expected = agent.protocol ?? options._defaultAgent?.protocol ?? 'http:';
     this.protocol = options.protocol ?? options._defaultAgent?.protocol ?? expected;
     this.#check(options, agent, expected);
@@ -320,7 +325,10 @@ class ClientRequest extends Writable {
       throw typeError('ERR_UNESCAPED_CHARACTERS', 'Request path contains unescaped characters');
     }
     if (method !== undefined && method !== null && typeof method !== 'string') {
-      throw typeError('ERR_INVALID_ARG_TYPE', 'The "options.method" property must be of type string.');
+      throw typeError(
+        'ERR_INVALID_ARG_TYPE',
+        'The "options.method" property must be of type string.',
+      );
     }
     if (method && !isToken(method)) {
       throw typeError('ERR_INVALID_HTTP_TOKEN', `Method must be a valid HTTP token ["${method}"]`);
@@ -501,7 +509,8 @@ class ClientRequest extends Writable {
   }
 
   #kept() {
-    const bytes = this.#chunks.length === 1 ? this.#chunks[0] : joinBytes(this.#chunks, this.#bytes);
+    const bytes =
+      this.#chunks.length === 1 ? this.#chunks[0] : joinBytes(this.#chunks, this.#bytes);
     this.#chunks = [];
     this.#bytes = 0;
     return bytes;

@@ -57,4 +57,12 @@ function contentType(text) {
   return found === false ? type : `${type}; charset=${SafeString(found).toLowerCase()}`;
 }
 
-export default { charset, charsets: { lookup: charset }, contentType, extension, extensions, lookup, types };
+export default {
+  charset,
+  charsets: { lookup: charset },
+  contentType,
+  extension,
+  extensions,
+  lookup,
+  types,
+};

@@ -64,7 +64,9 @@ function translate(init) {
     }
     given.headers = headers;
     given.duplex = 'half';
-    given.body = bytesOf(body[Symbol.asyncIterator] === undefined ? body.pipe(new PassThrough()) : body);
+    given.body = bytesOf(
+      body[Symbol.asyncIterator] === undefined ? body.pipe(new PassThrough()) : body,
+    );
   }
   for (const name of ['agent', 'compress', 'follow', 'size', 'timeout']) delete given[name];
   return { given, stop: () => clearTimeout(timer) };

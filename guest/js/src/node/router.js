@@ -30,7 +30,10 @@ function modern(path) {
 }
 
 function invalidPath(path, error) {
-  const made = typeError('ERR_INVALID_ARG_VALUE', `Router: the path ${path} is invalid: ${error.message}`);
+  const made = typeError(
+    'ERR_INVALID_ARG_VALUE',
+    `Router: the path ${path} is invalid: ${error.message}`,
+  );
   made.cause = error;
   return made;
 }
@@ -86,7 +89,9 @@ function paramsOf({ keys }, found) {
 class Layer {
   constructor(path, options, handle) {
     const isRoot = options.end === false && (path === '/' || path === '');
-    this.matchers = isRoot ? null : [].concat(path).map((one) => compile(trimmed(one, options), options));
+    this.matchers = isRoot
+      ? null
+      : [].concat(path).map((one) => compile(trimmed(one, options), options));
     this.handle = handle;
     this.route = undefined;
     this.name = handle?.name || '<anonymous>';
@@ -197,7 +202,8 @@ class Route {
   }
 
   all(...handlers) {
-    for (const handle of flatten(handlers, 'Route.all()')) append(this.stack, { handle, method: undefined });
+    for (const handle of flatten(handlers, 'Route.all()'))
+      append(this.stack, { handle, method: undefined });
     this.methods._all = true;
     return this;
   }
@@ -206,7 +212,8 @@ class Route {
 for (const name of METHODS) {
   const method = name.toLowerCase();
   Route.prototype[method] = function add(...handlers) {
-    for (const handle of flatten(handlers, `Route.${method}()`)) append(this.stack, { handle, method });
+    for (const handle of flatten(handlers, `Route.${method}()`))
+      append(this.stack, { handle, method });
     this.methods[method] = true;
     return this;
   };
