@@ -18,8 +18,11 @@ import {
   PromisePrototypeThen,
   PromiseResolve,
   ReflectApply,
+  RegExpPrototypeExec,
   SafeString,
+  StringPrototypeIndexOf,
   StringPrototypeReplaceAll,
+  StringPrototypeSlice,
   append,
   encodeURI,
 } from './primordials.js';
@@ -95,8 +98,9 @@ function appendField(name, value) {
 }
 
 /** The header section, and the body unless the status forbids one. */
-function prepare(body, type, typeFields) {
+function prepare(given, type, typeFields) {
   const status = checkStatus(state.statusCode);
+  const body = status === 205 ? undefined : given;
   if (status === 204 || status === 304) return { status, text: bodilessFields(), body: undefined };
   if (!state.hasFields) return { status, text: typeFields, body };
   if (type !== '' && fields['content-type'] === undefined) fields['content-type'] = type;
@@ -657,12 +661,24 @@ plain._removedTE = false;
 plain._sent100 = false;
 plain.sendfile = plain.sendFile;
 
+const HEX = /^[0-9a-f]{2}/i;
+
+/** What is encoded already stays so; a `%` that encodes nothing is encoded. */
 function encodeTarget(url) {
+  let encoded;
   try {
-    // What is encoded already stays so.
-    return StringPrototypeReplaceAll(encodeURI(url), '%25', '%');
+    encoded = encodeURI(url);
   } catch {
     return url;
+  }
+  let text = '';
+  let start = 0;
+  for (;;) {
+    const at = StringPrototypeIndexOf(encoded, '%25', start);
+    if (at < 0) return text + StringPrototypeSlice(encoded, start);
+    const isEscape = RegExpPrototypeExec(HEX, StringPrototypeSlice(encoded, at + 3, at + 5)) !== null;
+    text += StringPrototypeSlice(encoded, start, at) + (isEscape ? '%' : '%25');
+    start = at + 3;
   }
 }
 

@@ -138,7 +138,7 @@ test('download and attachment', async () => {
     named.headers['content-disposition'],
     'attachment; filename="na?ve ?.json"; filename*=UTF-8\'\'na%C3%AFve%20%E2%82%AC.json',
   );
-  assert.equal(named.headers['content-type'], 'application/json; charset=utf-8');
+  assert.equal(named.headers['content-type'], 'text/plain; charset=utf-8');
   const below = await run(files('res.download("a b.txt", { root: "/app/public" })'));
   assert.equal(below.status, 200);
   const bare = await handle('res.attachment().send("x")');

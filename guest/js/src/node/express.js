@@ -548,8 +548,6 @@ function download(response, path, ...rest) {
   }
   const isBelow = options.root !== undefined && options.root !== null;
   const whole = isBelow ? path : builtin('path').resolve('/app', path);
-  const own = extension(name ?? path);
-  if (name !== undefined && !('content-type' in fields)) fields['content-type'] = contentType(own);
   sendFile(response, whole, { ...options, headers: fields }, callback);
 }
 
