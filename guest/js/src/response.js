@@ -676,7 +676,8 @@ function encodeTarget(url) {
   for (;;) {
     const at = StringPrototypeIndexOf(encoded, '%25', start);
     if (at < 0) return text + StringPrototypeSlice(encoded, start);
-    const isEscape = RegExpPrototypeExec(HEX, StringPrototypeSlice(encoded, at + 3, at + 5)) !== null;
+    const isEscape =
+      RegExpPrototypeExec(HEX, StringPrototypeSlice(encoded, at + 3, at + 5)) !== null;
     text += StringPrototypeSlice(encoded, start, at) + (isEscape ? '%' : '%25');
     start = at + 3;
   }
