@@ -236,136 +236,157 @@ export function Router(options = {}) {
   return router;
 }
 
-/** What has to be as it was when a router leaves a request to others. */
-function restoring(req, done) {
-  const { baseUrl, next, params } = req;
-  return (error) => {
-    req.baseUrl = baseUrl;
-    req.next = next;
-    req.params = params;
-    done(error);
-  };
-}
-
 const pathOf = (url) => {
   const query = url.indexOf('?');
   return query < 0 ? url : url.slice(0, query);
 };
 
-const methods = {
-  handle(req, res, callback) {
-    const isOutermost = typeof callback !== 'function';
-    const parentUrl = req.baseUrl || '';
-    const parentParams = req.params;
-    const allowed = [];
-    const last = isOutermost ? (error) => finish(req, res, error) : callback;
-    let done = restoring(req, last);
-    if (req.method === 'OPTIONS') done = answeringOptions(res, allowed, done);
-    let at = 0;
-    let depth = 0;
-    let removed = '';
-    let isSlashAdded = false;
-    req.next = next;
-    req.baseUrl = parentUrl;
-    const self = this;
-    next();
+/** One request's way through the layers of one router. */
+class Passage {
+  #router;
+  #req;
+  #res;
+  #done;
+  #at = 0;
+  #depth = 0;
+  /** What was taken off `req.url` for the layer that is being called. */
+  #removed = '';
+  #isSlashAdded = false;
+  /** What has to be as it was when the router leaves the request to others. */
+  #before;
+  /** Methods that `OPTIONS` may be answered with. */
+  #allowed = [];
 
-    function next(given) {
-      let error = given === 'route' ? undefined : (given ?? undefined);
-      if (removed !== '') {
-        req.baseUrl = parentUrl;
-        req.url = removed + (isSlashAdded ? req.url.slice(1) : req.url);
-        isSlashAdded = false;
-        removed = '';
-      }
-      if (error === 'router') {
-        later(done, undefined);
-        return;
-      }
-      if (++depth > DEPTH_MAX) {
-        depth = 0;
-        later(next, error);
-        return;
-      }
-      while (at < self.stack.length) {
-        const layer = self.stack[at++];
-        let match;
-        try {
-          match = layer.match(pathOf(req.url) || '/');
-        } catch (thrown) {
-          error ??= thrown;
-          continue;
-        }
-        if (match === undefined) continue;
-        const { route } = layer;
-        if (route !== undefined) {
-          if (error !== undefined) continue;
-          if (!route._handles(req.method)) {
-            if (req.method === 'OPTIONS') allowed.push(...route._methods());
-            continue;
-          }
-        }
-        req.params = self.mergeParams ? merged(match.params, parentParams) : match.params;
-        self._withParams(layer, req, res, match, (failed) => {
-          if (failed !== undefined && failed !== null) next(error ?? failed);
-          else if (route !== undefined) layer.handle(req, res, next);
-          else enter(layer, match.path, error);
-        });
-        return;
-      }
-      later(done, error);
+  constructor(router, req, res, done) {
+    this.#router = router;
+    this.#req = req;
+    this.#res = res;
+    this.#done = done;
+    const { baseUrl, next, params } = req;
+    this.#before = { baseUrl, next, params };
+    req.baseUrl ||= '';
+    req.next = this.next;
+  }
+
+  next = (given) => {
+    const error = given === 'route' ? undefined : (given ?? undefined);
+    this.#putBack();
+    if (error === 'router') {
+      later(this.#leave, undefined);
+    } else if (++this.#depth > DEPTH_MAX) {
+      this.#depth = 0;
+      later(this.next, error);
+    } else {
+      this.#search(error);
     }
+  };
 
-    function enter(layer, path, error) {
-      if (path !== '') {
-        const after = req.url[path.length];
-        if (after !== undefined && after !== '/' && after !== '?' && !path.endsWith('/')) {
-          next(error);
-          return;
-        }
-        removed = path.endsWith('/') ? path.slice(0, -1) : path;
-        const rest = req.url.slice(removed.length);
-        isSlashAdded = !rest.startsWith('/');
-        req.url = isSlashAdded ? '/' + rest : rest;
-        req.baseUrl = parentUrl + removed;
+  #search(given) {
+    const { stack } = this.#router;
+    const path = pathOf(this.#req.url) || '/';
+    let error = given;
+    while (this.#at < stack.length) {
+      const layer = stack[this.#at++];
+      let match;
+      try {
+        match = layer.match(path);
+      } catch (thrown) {
+        error ??= thrown;
+        continue;
       }
-      call(layer.handle, error, req, res, next);
+      if (match !== undefined && this.#isFor(layer, error)) {
+        this.#call(layer, match, error);
+        return;
+      }
     }
-  },
+    later(this.#leave, error);
+  }
 
-  /** Calls what `param` added for the parameters of a match, each once for one value. */
-  _withParams(layer, req, res, { params }, done) {
-    const names = ObjectKeys(params).filter((name) => this.params[name] !== undefined);
-    if (names.length === 0) {
-      done();
+  /** Whether a layer whose path fits takes the method, and failures. */
+  #isFor({ route }, error) {
+    if (route === undefined) return true;
+    if (error !== undefined) return false;
+    const { method } = this.#req;
+    if (route._handles(method)) return true;
+    if (method === 'OPTIONS') this.#allowed.push(...route._methods());
+    return false;
+  }
+
+  #call(layer, match, error) {
+    const req = this.#req;
+    const { mergeParams } = this.#router;
+    req.params = mergeParams ? merged(match.params, this.#before.params) : match.params;
+    callParams(this.#router, req, this.#res, match.params, (failed) => {
+      if (failed !== undefined && failed !== null) this.next(error ?? failed);
+      else if (layer.route !== undefined) layer.handle(req, this.#res, this.next);
+      else this.#enter(layer, match.path, error);
+    });
+  }
+
+  /** Calls what is mounted, which sees the rest of the path only. */
+  #enter(layer, path, error) {
+    const req = this.#req;
+    if (path !== '') {
+      this.#removed = path.endsWith('/') ? path.slice(0, -1) : path;
+      const rest = req.url.slice(this.#removed.length);
+      this.#isSlashAdded = !rest.startsWith('/');
+      req.url = this.#isSlashAdded ? '/' + rest : rest;
+      req.baseUrl = (this.#before.baseUrl || '') + this.#removed;
+    }
+    call(layer.handle, error, req, this.#res, this.next);
+  }
+
+  #putBack() {
+    if (this.#removed === '') return;
+    const req = this.#req;
+    req.baseUrl = this.#before.baseUrl || '';
+    req.url = this.#removed + (this.#isSlashAdded ? req.url.slice(1) : req.url);
+    this.#isSlashAdded = false;
+    this.#removed = '';
+  }
+
+  #leave = (error) => {
+    if (error === undefined && this.#allowed.length > 0) {
+      answerOptions(this.#res, this.#allowed);
       return;
     }
-    req._seenParams ??= new Map();
-    const steps = [];
-    for (const name of names) {
-      for (const handler of this.params[name]) append(steps, [name, handler]);
+    ObjectAssign(this.#req, this.#before);
+    this.#done(error);
+  };
+}
+
+/** Calls what `param` added for the parameters of a match, each once for one value. */
+function callParams(router, req, res, params, done) {
+  const names = ObjectKeys(params).filter((name) => router.params[name] !== undefined);
+  if (names.length === 0) {
+    done();
+    return;
+  }
+  req._seenParams ??= new Map();
+  const steps = names.flatMap((name) => router.params[name].map((handler) => [name, handler]));
+  let at = 0;
+  const next = (error) => {
+    if (at === steps.length || (error !== undefined && error !== null)) {
+      done(error);
+      return;
     }
-    let at = 0;
-    const next = (error) => {
-      if (error !== undefined && error !== null) {
-        done(error);
-        return;
-      }
-      if (at === steps.length) {
-        done();
-        return;
-      }
-      const [name, handler] = steps[at++];
-      const seen = req._seenParams.get(handler);
-      if (seen === params[name]) {
-        next();
-        return;
-      }
-      req._seenParams.set(handler, params[name]);
-      const run = (_req, _res, go) => handler(req, res, go, params[name], name);
-      call(run, undefined, req, res, next);
-    };
-    next();
+    const [name, handler] = steps[at++];
+    const value = params[name];
+    if (req._seenParams.get(handler) === value) {
+      next();
+      return;
+    }
+    req._seenParams.set(handler, value);
+    call((_req, _res, go) => handler(req, res, go, value, name), undefined, req, res, next);
+  };
+  next();
+}
+
+const methods = {
+  handle(req, res, callback) {
+    const isInner = typeof callback === 'function';
+    const done = isInner ? callback : (error) => finish(req, res, error);
+    new Passage(this, req, res, done).next();
   },
 
   param(name, handler) {
@@ -432,19 +453,13 @@ function later(work, value) {
   });
 }
 
-function answeringOptions(res, allowed, done) {
-  return (error) => {
-    if (error !== undefined || allowed.length === 0) {
-      done(error);
-      return;
-    }
-    const list = [...new Set(allowed)].sort().join(', ');
-    res.setHeader('Allow', list);
-    res.setHeader('Content-Length', Buffer.byteLength(list));
-    res.setHeader('Content-Type', 'text/plain');
-    res.setHeader('X-Content-Type-Options', 'nosniff');
-    res.end(list);
-  };
+function answerOptions(res, allowed) {
+  const list = [...new Set(allowed)].sort().join(', ');
+  res.setHeader('Allow', list);
+  res.setHeader('Content-Length', Buffer.byteLength(list));
+  res.setHeader('Content-Type', 'text/plain');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.end(list);
 }
 
 function statusOf(error) {
