@@ -20,11 +20,16 @@ import {
   ReflectApply,
   RegExpPrototypeExec,
   SafeString,
+  SafeUint8Array,
   StringPrototypeIndexOf,
   StringPrototypeReplaceAll,
   StringPrototypeSlice,
+  TypedArrayBuffer,
+  TypedArrayByteLength,
+  TypedArrayByteOffset,
   append,
   encodeURI,
+  isObject,
 } from './primordials.js';
 import { BodyWriter } from './body-writer.js';
 import { Buffer, asBuffer } from './buffer.js';
@@ -200,8 +205,14 @@ function sendBesides(body, type, typeFields) {
     const length = typeof body === 'string' ? utf8Length(body) : body.length;
     fields['content-length'] = SafeString(length);
   }
-  const chunk = typeof body === 'object' ? asBuffer(body) : body;
+  const chunk = isObject(body) ? bufferOf(body) : body;
   response.end(chunk, typeof body === 'string' ? 'utf8' : undefined);
+}
+
+/** The same memory as a `Buffer`; what was given stays what it is. */
+function bufferOf(bytes) {
+  const length = TypedArrayByteLength(bytes);
+  return asBuffer(new SafeUint8Array(TypedArrayBuffer(bytes), TypedArrayByteOffset(bytes), length));
 }
 
 /** Sends the whole answer as it is. */

@@ -295,6 +295,15 @@ test('an end put in the place of ours gets what json and send would send', async
   assert.equal((await replaced(hook, 'res.end()')).headers['x-chunk'], 'undefined');
 });
 
+test('bytes given to a replaced end are a Buffer, and what was given stays as it was', async () => {
+  const { body, headers } = await replaced(
+    `const { end } = res, bytes = new Uint8Array([104, 105]);
+     res.end = (chunk) => { res.setHeader('x-kind', [Buffer.isBuffer(chunk), Buffer.isBuffer(bytes)].join()); end.call(res, chunk); }`,
+    'res.send(bytes)',
+  );
+  assert.deepEqual([body, headers['x-kind'], headers['content-length']], ['hi', 'true,false', '2']);
+});
+
 test('a send put in the place of ours is what json goes through', async () => {
   const { body, headers } = await replaced(
     'const { send } = res; res.send = function (text) { return send.call(this, text + "!"); }',
