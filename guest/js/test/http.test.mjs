@@ -241,12 +241,52 @@ test('METHODS and STATUS_CODES are those of Node', async () => {
 test('servers are refused', async () => {
   const { v } = await client(`
     const codes = [];
-    for (const work of [() => http.createServer(), () => https.createServer({}), () => new http.Server(),
-      () => new http.ServerResponse({})]) {
+    for (const work of [() => http.createServer(), () => https.createServer({}), () => new http.Server()]) {
       try { work(); codes.push('') } catch (error) { codes.push(error.code) }
     }
     res.json(codes);`);
-  assert.deepEqual(v, ['ENOTSUP', 'ENOTSUP', 'ENOTSUP', 'ENOTSUP']);
+  assert.deepEqual(v, ['ENOTSUP', 'ENOTSUP', 'ENOTSUP']);
+});
+
+test('a response of one’s own writes to the socket it is given, and leaves res alone', async () => {
+  const { v, result } = await client(`
+    const { Writable } = require('stream');
+    const wire = (work, method = 'GET') => new Promise((done) => {
+      let text = '';
+      const socket = new Writable({ write(chunk, _encoding, next) { text += chunk; next(); } });
+      const own = new http.ServerResponse({ method });
+      own.sendDate = false;
+      own.assignSocket(socket);
+      own.on('finish', () => done([own.statusCode, own.headersSent, own.writableEnded, text]));
+      work(own);
+    });
+    res.set('x-res', '1');
+    res.json([
+      await wire((own) => { own.statusCode = 404; own.setHeader('X-A', '1'); own.end('no'); }),
+      await wire((own) => { own.writeHead(201, 'Made', { 'X-B': ['1', '2'] }); own.write('a'); own.end('bc'); }),
+      await wire((own) => { own.end('dropped'); }, 'HEAD'),
+      res.headersSent, res.getHeaderNames(), new http.ServerResponse({}) instanceof http.ServerResponse,
+    ]);`);
+  assert.deepEqual(v, [
+    [
+      404,
+      true,
+      true,
+      'HTTP/1.1 404 Not Found\r\nX-A: 1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno',
+    ],
+    [
+      201,
+      true,
+      true,
+      'HTTP/1.1 201 Made\r\nX-B: 1\r\nX-B: 2\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n' +
+        '1\r\na\r\n2\r\nbc\r\n0\r\n\r\n',
+    ],
+    [200, true, true, 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n'],
+    false,
+    ['x-res'],
+    true,
+  ]);
+  assert.equal(result.headers['x-res'], '1');
 });
 
 test('a request at the top level keeps the deployment out of a snapshot', async () => {

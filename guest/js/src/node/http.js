@@ -25,6 +25,7 @@ import { ServerResponse as PlatformResponse } from '../response.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 import { URL } from '../url.js';
 import METHODS from './methods.js';
+import { detach } from './detached-response.js';
 import Stream from './stream.js';
 
 const { Writable } = Stream;
@@ -613,9 +614,9 @@ class ClientRequest extends Writable {
   onSocket() {}
 }
 
-/** `http.ServerResponse`: the class of `res`. There is one in a sandbox, made by the platform. */
-function ServerResponse() {
-  throw notSupported('new http.ServerResponse()');
+/** `http.ServerResponse`: the class of `res`, and of responses that packages make themselves. */
+function ServerResponse(request) {
+  detach(this, request);
 }
 ServerResponse.prototype = PlatformResponse.prototype;
 ObjectSetPrototypeOf(ServerResponse, EventEmitter);
