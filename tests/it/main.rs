@@ -10,6 +10,7 @@ mod async_context;
 mod cli;
 mod deploy;
 mod errors;
+mod express;
 mod fetch;
 mod fs;
 mod hostile;

@@ -118,6 +118,7 @@ function installStackTraces() {
   const isNative = uncurryThis(CallSite.isNative);
 
   const calledFunction = uncurryThis(CallSite.getFunction);
+  completeCallSites(CallSite);
 
   const frame = (site) => {
     const name = functionName(site);
@@ -139,6 +140,32 @@ function installStackTraces() {
     }
     return ArrayPrototypeJoin(lines, '\n');
   };
+}
+
+/** Adds what V8's call sites have besides: packages (`depd`, under Express) call it. */
+function completeCallSites(CallSite) {
+  const answers = {
+    getEvalOrigin: undefined,
+    getMethodName: null,
+    getPromiseIndex: null,
+    getThis: undefined,
+    getTypeName: null,
+    isAsync: false,
+    isConstructor: false,
+    isEval: false,
+    isPromiseAll: false,
+    isToplevel: true,
+  };
+  const names = ObjectKeys(answers);
+  for (let i = 0; i < names.length; i++) {
+    const value = answers[names[i]];
+    if (CallSite[names[i]] !== undefined) continue;
+    ObjectDefineProperty(CallSite, names[i], {
+      configurable: true,
+      value: () => value,
+      writable: true,
+    });
+  }
 }
 
 // V8, where the tests run, has its own.

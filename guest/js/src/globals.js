@@ -10,8 +10,8 @@ import {
 } from './primordials.js';
 import { AbortController, AbortSignal } from './abort.js';
 import { Blob, File } from './blob.js';
-import { builtin } from './builtins.js';
 import { Buffer } from './buffer.js';
+import { builtin } from './builtins.js';
 import { refuseToClone, structuredClone } from './clone.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
@@ -154,6 +154,7 @@ const isPlatformClass = (value) =>
 const lazy = {
   CompressionStream: 'internal/compression-streams',
   DecompressionStream: 'internal/compression-streams',
+  Router: 'internal/router',
   URLPattern: 'internal/url-pattern',
 };
 
