@@ -38,7 +38,7 @@ where
     native.set(name, Function::new(ctx.clone(), function)?.with_name(name)?)
 }
 
-/// `[kind, size, accessed ms, modified ms, changed ms]`; kinds are those of `fs.constants.UV_DIRENT_*`.
+/// `[kind, size, accessed ms, modified ms, changed ms]`; the kinds are Node's `UV_DIRENT_…`.
 fn stat<'js>(ctx: Ctx<'js>, path: JsString<'js>) -> Result<Value<'js>> {
     let found = at(&text::utf8(&path), |root, path| {
         root.stat_at(PathFlags::empty(), path).map_err(errno)

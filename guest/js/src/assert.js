@@ -233,7 +233,8 @@ function ifError(value) {
   if (value === null || value === undefined) return;
   let text = 'ifError got unwanted exception: ';
   if (isObject(value) && typeof value.message === 'string') {
-    text += value.message.length === 0 && value.constructor ? value.constructor.name : value.message;
+    text +=
+      value.message.length === 0 && value.constructor ? value.constructor.name : value.message;
   } else {
     text += inspect(value);
   }

@@ -133,7 +133,13 @@ export function addNumbers(proto) {
   for (const isSigned of [false, true]) {
     const kind = isSigned ? 'Int' : 'UInt';
     const read = isSigned ? signed : unsigned;
-    for (const [bits, end] of [[8, ''], [16, 'LE'], [16, 'BE'], [32, 'LE'], [32, 'BE']]) {
+    for (const [bits, end] of [
+      [8, ''],
+      [16, 'LE'],
+      [16, 'BE'],
+      [32, 'LE'],
+      [32, 'BE'],
+    ]) {
       const [size, isLittle] = [bits / 8, end === 'LE'];
       add(both(`read${kind}${bits}${end}`), function (offset = 0) {
         checkOffset(this, offset, size);
@@ -165,7 +171,10 @@ export function addNumbers(proto) {
   }
   for (const end of ['LE', 'BE']) {
     const isLittle = end === 'LE';
-    for (const [name, bytes, numbers] of [['Float', bytes32, float32], ['Double', bytes64, float64]]) {
+    for (const [name, bytes, numbers] of [
+      ['Float', bytes32, float32],
+      ['Double', bytes64, float64],
+    ]) {
       add([`read${name}${end}`], function (offset = 0) {
         return readFloat(this, offset, isLittle, bytes, numbers);
       });

@@ -81,7 +81,10 @@ export function consoleMethods(write, inspection = noColors, indentBy = INDENT) 
   };
 
   /** A method that says its arguments at a level. */
-  const logger = (level) => (...args) => say(level, formatted(args));
+  const logger =
+    (level) =>
+    (...args) =>
+      say(level, formatted(args));
   const log = logger(INFO);
 
   const console = {

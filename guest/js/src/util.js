@@ -157,7 +157,8 @@ function isOf(probe) {
   };
 }
 
-const getter = (Kind, name) => uncurryThis(ObjectGetOwnPropertyDescriptor(Kind.prototype, name).get);
+const getter = (Kind, name) =>
+  uncurryThis(ObjectGetOwnPropertyDescriptor(Kind.prototype, name).get);
 const boxed = {
   isNumberObject: isOf(uncurryThis(Number.prototype.valueOf)),
   isStringObject: isOf(uncurryThis(String.prototype.valueOf)),
@@ -175,7 +176,8 @@ export const types = {
   isAnyArrayBuffer: isArrayBuffer,
   isArrayBuffer,
   isArrayBufferView: ArrayBuffer.isView,
-  isArgumentsObject: (value) => isObject(value) && !(Symbol.toStringTag in value) && tag(value) === 'Arguments',
+  isArgumentsObject: (value) =>
+    isObject(value) && !(Symbol.toStringTag in value) && tag(value) === 'Arguments',
   isAsyncFunction: (value) =>
     typeof value === 'function' && ['AsyncFunction', 'AsyncGeneratorFunction'].includes(tag(value)),
   isBoxedPrimitive: (value) => Object.keys(boxed).some((name) => boxed[name](value)),
@@ -184,7 +186,8 @@ export const types = {
   isDate: isOf(uncurryThis(Date.prototype.getTime)),
   isGeneratorFunction: (value) =>
     typeof value === 'function' && tag(value).endsWith('GeneratorFunction'),
-  isGeneratorObject: (value) => ['Generator', 'AsyncGenerator'].some((name) => isTagged(name)(value)),
+  isGeneratorObject: (value) =>
+    ['Generator', 'AsyncGenerator'].some((name) => isTagged(name)(value)),
   isMap: isOf(getter(Map, 'size')),
   isMapIterator: isTagged('Map Iterator'),
   isModuleNamespaceObject: isTagged('Module'),

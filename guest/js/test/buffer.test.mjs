@@ -3,7 +3,8 @@
 import test from 'node:test';
 import { same } from './compare.mjs';
 
-const T = 'const t = (f) => { try { const v = f(); return typeof v === "bigint" ? v + "n" : Number.isNaN(v) ? "NaN" : v } catch (e) { return show(e) } };';
+const T =
+  'const t = (f) => { try { const v = f(); return typeof v === "bigint" ? v + "n" : Number.isNaN(v) ? "NaN" : v } catch (e) { return show(e) } };';
 
 test('numbers', async () => {
   await same(`${T}

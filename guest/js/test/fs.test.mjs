@@ -271,10 +271,5 @@ test('streams and watches that cannot be', async () => {
     'EROFS',
     "EROFS: read-only file system, open '/out.txt'",
   ]);
-  assert.deepEqual(told.slice(1), [
-    'ENOTSUP',
-    'ENOTSUP',
-    'ENOTSUP',
-    ...Array(4).fill('ENOENT'),
-  ]);
+  assert.deepEqual(told.slice(1), ['ENOTSUP', 'ENOTSUP', 'ENOTSUP', ...Array(4).fill('ENOENT')]);
 });

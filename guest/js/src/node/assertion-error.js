@@ -66,7 +66,10 @@ function steps(actual, expected) {
       all.push([' ', actual[i].length > expected[j].length ? actual[i] : expected[j]]);
       i++;
       j++;
-    } else if (i < actual.length && (j === expected.length || common[(i + 1) * width + j] === here)) {
+    } else if (
+      i < actual.length &&
+      (j === expected.length || common[(i + 1) * width + j] === here)
+    ) {
       all.push(['+', actual[i++]]);
     } else {
       all.push(['-', expected[j++]]);
@@ -79,7 +82,7 @@ function steps(actual, expected) {
 function told(all) {
   const lines = [];
   let isCut = false;
-  for (let at = 0; at < all.length; ) {
+  for (let at = 0; at < all.length;) {
     if (all[at][0] !== ' ') {
       lines.push(`${all[at][0]} ${all[at][1]}`);
       at++;

@@ -318,13 +318,19 @@ export async function once(emitter, name, options = {}) {
       how(value);
     };
     const done = settle(resolve);
-    append(undo, listen(emitter, name, (...args) => done(args), { once: true }));
+    append(
+      undo,
+      listen(emitter, name, (...args) => done(args), { once: true }),
+    );
     if (name !== 'error' && isEmitter(emitter)) {
       append(undo, listen(emitter, 'error', settle(reject), { once: true }));
     }
     if (signal) {
       const giveUp = settle(reject);
-      append(undo, listen(signal, 'abort', () => giveUp(abortError(signal)), { once: true }));
+      append(
+        undo,
+        listen(signal, 'abort', () => giveUp(abortError(signal)), { once: true }),
+      );
     }
   });
 }

@@ -160,8 +160,7 @@ export class FileHandle {
 }
 FileHandle.prototype.addListener = FileHandle.prototype.on;
 FileHandle.prototype.removeListener = FileHandle.prototype.off;
-FileHandle.prototype[Symbol.asyncDispose] =
-  FileHandle.prototype.close;
+FileHandle.prototype[Symbol.asyncDispose] = FileHandle.prototype.close;
 
 const promises = {
   async open(path, flags, mode) {
@@ -222,9 +221,11 @@ for (const name of [
   'mkdtemp',
 ]) {
   const work = sync[name];
-  promises[name] = { async [name](...args) {
-    return ReflectApply(work, undefined, args);
-  } }[name];
+  promises[name] = {
+    async [name](...args) {
+      return ReflectApply(work, undefined, args);
+    },
+  }[name];
 }
 promises.constants = constants;
 

@@ -155,7 +155,10 @@ export class Dirent {
 function below(path, name) {
   const slash = StringPrototypeLastIndexOf(name, '/');
   if (slash < 0) return [path, name];
-  return [joined(path, StringPrototypeSlice(name, 0, slash)), StringPrototypeSlice(name, slash + 1)];
+  return [
+    joined(path, StringPrototypeSlice(name, 0, slash)),
+    StringPrototypeSlice(name, slash + 1),
+  ];
 }
 
 function joined(path, name) {

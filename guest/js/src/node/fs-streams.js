@@ -163,4 +163,3 @@ export function streams() {
 function callable(Kind) {
   return new Proxy(Kind, { apply: (target, self, args) => new target(...args) });
 }
-

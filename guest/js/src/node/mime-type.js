@@ -74,7 +74,9 @@ export class MIMEParams {
 
   static read(text) {
     const params = new MIMEParams();
-    for (const [, given, value] of text.matchAll(/;([^;=]*)(?:=("(?:[^"\\]|\\.?)*"?|[^;]*))?[^;]*/g)) {
+    for (const [, given, value] of text.matchAll(
+      /;([^;=]*)(?:=("(?:[^"\\]|\\.?)*"?|[^;]*))?[^;]*/g,
+    )) {
       const name = given.replace(SPACE, '').toLowerCase();
       if (value === undefined || name === '' || NOT_TOKEN.test(name)) continue;
       const isQuoted = value.startsWith('"');

@@ -26,7 +26,11 @@ class PerformanceObserver {
 const perfHooks = {
   Performance,
   PerformanceObserver,
-  PerformanceObserverEntryList: unsupported('perf_hooks', 'PerformanceObserverEntryList', 'nothing is observed'),
+  PerformanceObserverEntryList: unsupported(
+    'perf_hooks',
+    'PerformanceObserverEntryList',
+    'nothing is observed',
+  ),
   performance,
   monitorEventLoopDelay: unsupported('perf_hooks', 'monitorEventLoopDelay', 'nothing measures it'),
   createHistogram: unsupported('perf_hooks', 'createHistogram', 'nothing fills it'),

@@ -1,14 +1,10 @@
 // The errors of system calls, with the numbers and texts that Node has on Linux.
 
-import {
-  ObjectEntries,
-  SafeError,
-  SafeMap,
-} from '../primordials.js';
+import { ObjectEntries, SafeError, SafeMap } from '../primordials.js';
 
 /** Number and text by name. */
 export const systemErrors = {
-__proto__: null,
+  __proto__: null,
   E2BIG: [-7, 'argument list too long'],
   EACCES: [-13, 'permission denied'],
   EADDRINUSE: [-98, 'address already in use'],

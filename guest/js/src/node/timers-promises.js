@@ -3,7 +3,12 @@
 import { ObjectDefineProperty, PromiseConstructor, ReflectApply } from '../primordials.js';
 import { codedError } from '../errors.js';
 import * as timers from '../timers.js';
-import { validateAbortSignal, validateBoolean, validateNumber, validateObject } from './validate.js';
+import {
+  validateAbortSignal,
+  validateBoolean,
+  validateNumber,
+  validateObject,
+} from './validate.js';
 
 /** What a promise is rejected with when its signal is aborted. */
 export function abortError(signal) {

@@ -110,7 +110,8 @@ export function parse(input, parseQuery = false, slashesDenoteHost = false) {
     rest = rest.slice(protocol.length);
   }
   const isHostless = HOSTLESS.has(protocol);
-  const mayHaveHost = slashesDenoteHost || protocol !== undefined || /^\/\/[^@/]+@[^@/]+/.test(rest);
+  const mayHaveHost =
+    slashesDenoteHost || protocol !== undefined || /^\/\/[^@/]+@[^@/]+/.test(rest);
   if (mayHaveHost && rest.startsWith('//') && !isHostless) {
     url.slashes = true;
     rest = rest.slice(2);

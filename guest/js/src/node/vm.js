@@ -26,10 +26,7 @@ class Script {
     return new Uint8Array(0);
   }
 }
-Object.assign(
-  Script.prototype,
-  allUnsupported('vm', ['runInContext', 'runInNewContext'], WHY),
-);
+Object.assign(Script.prototype, allUnsupported('vm', ['runInContext', 'runInNewContext'], WHY));
 
 function runInThisContext(code) {
   validateString(code, 'code');
@@ -48,5 +45,9 @@ export default {
   compileFunction,
   isContext: () => false,
   constants: { __proto__: null },
-  ...allUnsupported('vm', ['createContext', 'runInContext', 'runInNewContext', 'measureMemory'], WHY),
+  ...allUnsupported(
+    'vm',
+    ['createContext', 'runInContext', 'runInNewContext', 'measureMemory'],
+    WHY,
+  ),
 };
