@@ -196,7 +196,7 @@ export const types = {
   isPromise: (value) => value instanceof Promise,
   // A proxy cannot be told from its target here.
   isProxy: () => false,
-  isRegExp: isOf(getter(RegExp, 'hasIndices')),
+  isRegExp: isOf(getter(RegExp, 'global')),
   isSet: isOf(getter(Set, 'size')),
   isSetIterator: isTagged('Set Iterator'),
   isSharedArrayBuffer: () => false,
@@ -349,7 +349,7 @@ export const util = {
     return stripVTControlCharacters(text);
   },
   styleText,
-  toUSVString: (text) => `${text}`.toWellFormed(),
+  toUSVString: (text) => `${text}`.toWellFormed?.() ?? `${text}`,
   transferableAbortController: () => new AbortController(),
   transferableAbortSignal: (signal) => signal,
   types,
