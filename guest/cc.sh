@@ -10,7 +10,8 @@ for argument in "$@"; do
         */quickjs.c | quickjs.c)
             copy=$(mktemp -d)
             trap 'rm -rf "$copy"' EXIT
-            awk -v FIFTH=15 -v SIXTH=18 -f "$here/amend.awk" "$argument" > "$copy/quickjs.c"
+            awk -v FIFTH=15 -v SIXTH=18 -f "$here/amend.awk" "$argument" |
+                awk -f "$here/context.awk" > "$copy/quickjs.c"
             cat "$here/after.c" >> "$copy/quickjs.c"
             cp "$here/before.h" "$copy/"
             arguments+=("$copy/quickjs.c" -include "$copy/before.h" "-I$(dirname "$argument")" "-ffile-prefix-map=$copy=/quickjs")

@@ -362,6 +362,8 @@ fn describe(failure: &Failure) -> String {
         .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '$'))
         .take(64)
         .collect();
+    // What is thrown need not be an error.
+    let name = if name.is_empty() { "value" } else { &name };
     match failure.place() {
         Some(place) => format!("uncaught {name} at {place}"),
         None => format!("uncaught {name}"),
@@ -421,7 +423,11 @@ impl Drop for Account {
 fn end_line(code: Code, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Threw(failure) => {
-            let text = format!("Uncaught {}: {}", failure.name, failure.message);
+            let text = if failure.name.is_empty() {
+                format!("Uncaught {}", failure.message)
+            } else {
+                format!("Uncaught {}: {}", failure.name, failure.message)
+            };
             if failure.stack.is_empty() {
                 text
             } else {

@@ -6,6 +6,17 @@ import { fileURLToPath } from 'node:url';
 
 const inRoot = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+// readable-stream asks for packages with a slash at the end, which `alias` does not take.
+const withSlash = {
+  name: 'with slash',
+  setup({ onResolve }) {
+    onResolve({ filter: /^process\/$/ }, () => ({ path: inRoot('src/process.js') }));
+    onResolve({ filter: /^string_decoder\/$/ }, () => ({
+      path: inRoot('src/node/string-decoder.js'),
+    }));
+  },
+};
+
 await build({
   absWorkingDir: inRoot('.'),
   entryPoints: ['src/main.js'],
@@ -25,9 +36,14 @@ await build({
   logLevel: 'warning',
   // Every free `Map`, `Symbol` … in the bundle means the one captured at the beginning.
   inject: ['src/captured.js'],
+  plugins: [withSlash],
+  define: { global: 'globalThis' },
   alias: {
     // Packages that ask for Node's `buffer` get ours; ours asks for the package by another name.
     buffer: inRoot('src/buffer.js'),
+    // What the package of Node's streams takes from outside is ours.
+    'abort-controller': inRoot('src/abort.js'),
+    events: inRoot('src/node/events.js'),
     'npm-buffer': inRoot('node_modules/buffer/index.js'),
   },
 });

@@ -5,9 +5,8 @@ use std::mem::ManuallyDrop;
 
 use crate::scratch;
 use crate::wasi::filesystem::preopens::get_directories;
-use crate::wasi::filesystem::types::{
-    Descriptor, DescriptorFlags, DescriptorType, OpenFlags, PathFlags,
-};
+pub use crate::wasi::filesystem::types::Descriptor;
+use crate::wasi::filesystem::types::{DescriptorFlags, DescriptorType, OpenFlags, PathFlags};
 
 /// Where the deployment's files stand.
 pub const ROOT: &str = "/app";
@@ -27,7 +26,8 @@ pub fn forget() {
     OPEN.with_borrow_mut(|open| *open = None);
 }
 
-fn with_root<T>(work: impl FnOnce(&Descriptor) -> Option<T>) -> Option<T> {
+/// Works on the deployment's folder; none if there is none.
+pub fn with_root<T>(work: impl FnOnce(&Descriptor) -> Option<T>) -> Option<T> {
     OPEN.with_borrow_mut(|open| {
         if open.is_none() {
             let _scratch = scratch::Guard::new();

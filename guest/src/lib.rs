@@ -6,10 +6,14 @@
 //! [`scratch`] and [`preview1`] keep the sandbox small: where the host writes, and what the C
 //! library may ask for.
 
+mod codec;
+mod compression;
+mod context;
 mod engine;
 mod exports;
 mod failure;
 mod files;
+mod filesystem;
 mod heap;
 mod loading;
 mod modules;

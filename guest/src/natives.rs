@@ -18,7 +18,7 @@ use javy::quickjs::{
 use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_operations};
 use crate::operations::{self, Pending, Settle};
 use crate::resolver::Asker;
-use crate::{loading, modules, scratch, text, wasi};
+use crate::{compression, context, loading, modules, scratch, text, wasi};
 
 thread_local! {
     static CURRENT: Cell<*mut qjs::JSContext> = const { Cell::new(null_mut()) };
@@ -44,6 +44,9 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     kv_functions(ctx, &native)?;
     text_functions(ctx, &native)?;
     module_functions(ctx, &native)?;
+    crate::filesystem::define(ctx, &native)?;
+    compression::define(ctx, &native)?;
+    context::define(ctx, &native)?;
     Ok(native)
 }
 
@@ -114,11 +117,18 @@ fn body_write<'js>(
     resolve: Function<'js>,
     reject: Function<'js>,
 ) -> Result<u32> {
-    let operation = bodies::begin_write(body, &text::bytes(&chunk)?);
-    Ok(operations::begin(
-        operation,
-        Pending::Write(Settle::new(&ctx, resolve, reject)),
-    ))
+    let chunk = text::bytes(&chunk)?;
+    let pending = Pending::Write(Settle::new(&ctx, resolve, reject));
+    // Copied only if it has to wait.
+    if operations::has_room(&pending) {
+        return Ok(operations::begin(
+            bodies::begin_write(body, &chunk),
+            pending,
+        ));
+    }
+    let kept = chunk.into_owned();
+    let work = move || bodies::begin_write(body, &kept);
+    Ok(operations::queue(pending, Box::new(work)))
 }
 
 fn body_read<'js>(
@@ -128,11 +138,10 @@ fn body_read<'js>(
     resolve: Function<'js>,
     reject: Function<'js>,
 ) -> Result<u32> {
-    let operation = bodies::begin_read(body, max);
-    Ok(operations::begin(
-        operation,
-        Pending::Read(Settle::new(&ctx, resolve, reject)),
-    ))
+    let pending = Pending::Read(Settle::new(&ctx, resolve, reject));
+    Ok(operations::start(pending, move || {
+        bodies::begin_read(body, max)
+    }))
 }
 
 fn new_body(ctx: Ctx<'_>) -> Result<u32> {
@@ -171,7 +180,7 @@ fn begin_fetch<'js>(
     } else {
         fetch::Content::Whole(text::bytes(&body)?.into_owned())
     };
-    let operation = fetch::begin(&fetch::Request {
+    let request = fetch::Request {
         method: text::utf8(&method),
         url: text::utf8(&url),
         fields: text::latin1(&fields),
@@ -181,11 +190,9 @@ fn begin_fetch<'js>(
             "manual" => fetch::Redirect::Manual,
             _ => fetch::Redirect::Follow,
         },
-    });
-    Ok(operations::begin(
-        operation,
-        Pending::Fetch(Settle::new(&ctx, resolve, reject)),
-    ))
+    };
+    let pending = Pending::Fetch(Settle::new(&ctx, resolve, reject));
+    Ok(operations::start(pending, move || fetch::begin(&request)))
 }
 
 fn timer<'js>(ctx: Ctx<'js>, delay_ms: f64, callback: Function<'js>) -> Result<u32> {
@@ -257,16 +264,13 @@ fn kv_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
 
 fn kv_begin<'js>(
     ctx: Ctx<'js>,
-    command: &kv::Command,
+    command: kv::Command,
     resolve: Function<'js>,
     reject: Function<'js>,
 ) -> Result<u32> {
     loading::refuse_while_frozen(&ctx, "kv")?;
-    let operation = kv::begin(command);
-    Ok(operations::begin(
-        operation,
-        Pending::Kv(Settle::new(&ctx, resolve, reject)),
-    ))
+    let pending = Pending::Kv(Settle::new(&ctx, resolve, reject));
+    Ok(operations::start(pending, move || kv::begin(&command)))
 }
 
 fn kv_get<'js>(
@@ -275,7 +279,7 @@ fn kv_get<'js>(
     resolve: Function<'js>,
     reject: Function<'js>,
 ) -> Result<u32> {
-    kv_begin(ctx, &kv::Command::Get(text::utf8(&key)), resolve, reject)
+    kv_begin(ctx, kv::Command::Get(text::utf8(&key)), resolve, reject)
 }
 
 fn kv_has<'js>(
@@ -284,7 +288,7 @@ fn kv_has<'js>(
     resolve: Function<'js>,
     reject: Function<'js>,
 ) -> Result<u32> {
-    kv_begin(ctx, &kv::Command::Has(text::utf8(&key)), resolve, reject)
+    kv_begin(ctx, kv::Command::Has(text::utf8(&key)), resolve, reject)
 }
 
 fn kv_set<'js>(
@@ -300,7 +304,7 @@ fn kv_set<'js>(
         value: text::utf8(&value).into_bytes(),
         ttl: ttl_ms.max(0.0).ceil() as u64,
     };
-    kv_begin(ctx, &kv::Command::Put(put), resolve, reject)
+    kv_begin(ctx, kv::Command::Put(put), resolve, reject)
 }
 
 fn kv_delete<'js>(
@@ -309,7 +313,7 @@ fn kv_delete<'js>(
     resolve: Function<'js>,
     reject: Function<'js>,
 ) -> Result<u32> {
-    kv_begin(ctx, &kv::Command::Delete(text::utf8(&key)), resolve, reject)
+    kv_begin(ctx, kv::Command::Delete(text::utf8(&key)), resolve, reject)
 }
 
 fn kv_list<'js>(
@@ -325,7 +329,7 @@ fn kv_list<'js>(
         after: after.as_string().map(text::utf8),
         limit,
     };
-    kv_begin(ctx, &kv::Command::Listing(listing), resolve, reject)
+    kv_begin(ctx, kv::Command::Listing(listing), resolve, reject)
 }
 
 fn kv_increment<'js>(
@@ -339,7 +343,7 @@ fn kv_increment<'js>(
         key: text::utf8(&key),
         by,
     };
-    kv_begin(ctx, &kv::Command::Increment(increment), resolve, reject)
+    kv_begin(ctx, kv::Command::Increment(increment), resolve, reject)
 }
 
 fn kv_compare_and_set<'js>(
@@ -358,11 +362,11 @@ fn kv_compare_and_set<'js>(
         value: bytes(&value),
         ttl: ttl_ms.max(0.0).ceil() as u64,
     };
-    kv_begin(ctx, &kv::Command::Swap(swap), resolve, reject)
+    kv_begin(ctx, kv::Command::Swap(swap), resolve, reject)
 }
 
 fn kv_clear<'js>(ctx: Ctx<'js>, resolve: Function<'js>, reject: Function<'js>) -> Result<u32> {
-    kv_begin(ctx, &kv::Command::Clear, resolve, reject)
+    kv_begin(ctx, kv::Command::Clear, resolve, reject)
 }
 
 fn text_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
@@ -392,19 +396,24 @@ fn utf8_decode<'js>(ctx: Ctx<'js>, bytes: Value<'js>, fatal: bool) -> Result<Val
     }
 }
 
-/// The Infra standard's forgiving base64: padding or none, unused bits ignored.
+/// Base64 as `btoa` writes it; the bits that are left over are ignored when reading.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
+/// The Infra standard's forgiving base64: white space is skipped, and padding is complete or absent.
 fn base64_decode<'js>(ctx: Ctx<'js>, string: JsString<'js>) -> Result<Value<'js>> {
-    let text: String = text::utf8(&string)
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r'))
-        .collect();
+    let mut text = text::utf8(&string);
+    text.retain(|c| !matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r'));
+    if text.len() % 4 == 0 {
+        let unpadded = text.strip_suffix('=').map_or(text.len(), str::len);
+        text.truncate(unpadded);
+        let unpadded = text.strip_suffix('=').map_or(text.len(), str::len);
+        text.truncate(unpadded);
+    }
     match FORGIVING.decode(text) {
         Ok(bytes) => text::to_uint8array(&ctx, &bytes),
         Err(_) => Ok(Value::new_null(ctx)),

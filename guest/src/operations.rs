@@ -1,6 +1,11 @@
 //! Host work in progress: which operation settles which callbacks.
+//!
+//! The host ends an invocation that has more than 256 operations in progress. So work queues here
+//! long before, in the order in which it was asked for, in three lanes that cannot hold each
+//! other up: a subrequest may wait for the writes of its body, and those for reads of another.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use javy::quickjs::{Array, Ctx, Function, IntoJs, Object, Persistent, Result, Value};
 
@@ -37,31 +42,155 @@ pub enum Pending {
     Fetch(Settle),
 }
 
+/// What may wait for what: see the top of this file.
+#[derive(Clone, Copy)]
+enum Lane {
+    Commands,
+    Reads,
+    Writes,
+}
+
+/// Most operations in progress, by lane; what is left up to 256 is for waits.
+const LANE_MAX: [usize; 3] = [112, 56, 56];
+
+/// Numbers of work that queues, for `cancel`. The host counts from 1 and never gets here.
+const QUEUED_FIRST: u32 = 1 << 30;
+
+impl Pending {
+    fn lane(&self) -> Option<Lane> {
+        match self {
+            Self::Wait(_) => None,
+            Self::Kv(_) | Self::Fetch(_) => Some(Lane::Commands),
+            Self::Read(_) => Some(Lane::Reads),
+            Self::Write(_) => Some(Lane::Writes),
+        }
+    }
+}
+
+struct InProgress {
+    operation: u32,
+    /// The number it had in the queue, if it was there; else the operation.
+    asked_as: u32,
+    pending: Pending,
+}
+
+struct Queued {
+    asked_as: u32,
+    pending: Pending,
+    work: Box<dyn FnOnce() -> u32>,
+}
+
+struct Operations {
+    in_progress: Vec<InProgress>,
+    counts: [usize; 3],
+    queues: [VecDeque<Queued>; 3],
+    last_queued: u32,
+}
+
 thread_local! {
-    static PENDING: RefCell<Vec<(u32, Pending)>> = const { RefCell::new(Vec::new()) };
+    static OPERATIONS: RefCell<Operations> = const { RefCell::new(Operations {
+        in_progress: Vec::new(),
+        counts: [0; 3],
+        queues: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
+        last_queued: QUEUED_FIRST,
+    }) };
 }
 
-/// Notes what to do when `operation` ends; answers the operation.
-pub fn begin(operation: u32, pending: Pending) -> u32 {
-    PENDING.with_borrow_mut(|all| all.push((operation, pending)));
-    operation
+/// Begins `work`, which answers its operation, now or when there is room for it; `pending` says
+/// what to do when it ends. Answers a number for `cancel`.
+pub fn start(pending: Pending, work: impl FnOnce() -> u32 + 'static) -> u32 {
+    if has_room(&pending) {
+        begin(work(), pending)
+    } else {
+        queue(pending, Box::new(work))
+    }
 }
 
-/// Whether anything is in progress.
-pub fn any() -> bool {
-    PENDING.with_borrow(|all| !all.is_empty())
-}
-
-fn take(operation: u32) -> Option<Pending> {
-    PENDING.with_borrow_mut(|all| {
-        let at = all.iter().position(|(id, _)| *id == operation)?;
-        Some(all.swap_remove(at).1)
+/// Whether such work may begin at once.
+pub fn has_room(pending: &Pending) -> bool {
+    pending.lane().is_none_or(|lane| {
+        OPERATIONS.with_borrow(|all| all.counts[lane as usize] < LANE_MAX[lane as usize])
     })
 }
 
-/// Gives up an operation: its callbacks are never called.
-pub fn cancel(operation: u32) {
-    if take(operation).is_some() {
+/// Keeps work until there is room for it; see `start`.
+pub fn queue(pending: Pending, work: Box<dyn FnOnce() -> u32>) -> u32 {
+    let lane = pending.lane().map_or(0, |lane| lane as usize);
+    OPERATIONS.with_borrow_mut(|all| {
+        all.last_queued += 1;
+        let asked_as = all.last_queued;
+        all.queues[lane].push_back(Queued {
+            asked_as,
+            pending,
+            work,
+        });
+        asked_as
+    })
+}
+
+/// Notes what to do when `operation`, which has begun, ends; answers the operation.
+pub fn begin(operation: u32, pending: Pending) -> u32 {
+    OPERATIONS.with_borrow_mut(|all| {
+        if let Some(lane) = pending.lane() {
+            all.counts[lane as usize] += 1;
+        }
+        all.in_progress.push(InProgress {
+            operation,
+            asked_as: operation,
+            pending,
+        });
+        operation
+    })
+}
+
+/// Whether anything is in progress. What queues waits for something that is.
+pub fn any() -> bool {
+    OPERATIONS.with_borrow(|all| !all.in_progress.is_empty())
+}
+
+impl Operations {
+    /// Takes out what is in progress at a place, and lets the next in line begin.
+    fn take(&mut self, place: usize) -> InProgress {
+        let taken = self.in_progress.swap_remove(place);
+        if let Some(lane) = taken.pending.lane() {
+            let lane = lane as usize;
+            match self.queues[lane].pop_front() {
+                None => self.counts[lane] -= 1,
+                Some(next) => self.in_progress.push(InProgress {
+                    operation: (next.work)(),
+                    asked_as: next.asked_as,
+                    pending: next.pending,
+                }),
+            }
+        }
+        taken
+    }
+
+    /// Gives up what was answered `number`; the operation to cancel, if it has begun.
+    fn cancel(&mut self, number: u32) -> Option<u32> {
+        let place = |one: &InProgress| one.asked_as == number;
+        if let Some(place) = self.in_progress.iter().position(place) {
+            return Some(self.take(place).operation);
+        }
+        for queue in &mut self.queues {
+            queue.retain(|one| one.asked_as != number);
+        }
+        None
+    }
+}
+
+fn take(operation: u32) -> Option<Pending> {
+    OPERATIONS.with_borrow_mut(|all| {
+        let place = |one: &InProgress| one.operation == operation;
+        let place = all.in_progress.iter().position(place)?;
+        Some(all.take(place).pending)
+    })
+}
+
+/// Gives up what `start` answered this number for: its callbacks are never called.
+pub fn cancel(number: u32) {
+    let begun = OPERATIONS.with_borrow_mut(|all| all.cancel(number));
+    if let Some(operation) = begun {
         crate::host::operations::cancel(operation);
     }
 }

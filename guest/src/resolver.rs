@@ -58,6 +58,7 @@ const BUILTINS: &[&str] = &[
     "http2",
     "https",
     "inspector",
+    "inspector/promises",
     "module",
     "net",
     "os",
@@ -77,10 +78,10 @@ const BUILTINS: &[&str] = &[
     "stream/web",
     "string_decoder",
     "sys",
-    "test",
     "timers",
     "timers/promises",
     "tls",
+    "trace_events",
     "tty",
     "url",
     "util",
@@ -91,6 +92,9 @@ const BUILTINS: &[&str] = &[
     "worker_threads",
     "zlib",
 ];
+
+/// Packages that the guest has as well, for deployments that do not bring their own.
+const PACKAGES: &[&str] = &["mime-types", "node-fetch"];
 
 /// The builtin that a specifier names, if it names one.
 pub fn builtin(specifier: &str) -> Option<String> {
@@ -127,7 +131,11 @@ pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
     } else if specifier.is_empty() {
         None
     } else {
-        package(specifier, folder, asker)
+        let found = package(specifier, folder, asker);
+        if found.is_none() && PACKAGES.contains(&specifier) {
+            return Some(Found::Builtin(specifier.to_owned()));
+        }
+        found
     };
     path.map(Found::File)
 }

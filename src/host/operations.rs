@@ -137,3 +137,6 @@ impl operations::Host for State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -338,11 +338,15 @@ async fn every_kind_of_function_that_throws_is_told_the_same_way() {
 async fn whatever_is_thrown_is_told_without_being_trusted() {
     let server = Server::start().await;
     for (name, thrown_value, logged) in [
-        ("text", "'secret-4711'", "secret-4711"),
-        ("null", "null", "null"),
-        ("undefined", "undefined", "undefined"),
-        ("number", "4711", "4711"),
-        ("object", "{ message: 'secret-4711' }", "secret-4711"),
+        ("text", "'secret-4711'", "Uncaught 'secret-4711'"),
+        ("null", "null", "Uncaught null"),
+        ("undefined", "undefined", "Uncaught undefined"),
+        ("number", "4711", "Uncaught 4711"),
+        (
+            "object",
+            "{ message: 'secret-4711' }",
+            "Uncaught { message: 'secret-4711' }",
+        ),
         ("proxy", "new Proxy({}, { get() { throw 1; } })", "Uncaught"),
         ("symbol", "Symbol('secret-4711')", "Uncaught"),
         (

@@ -463,3 +463,24 @@ async fn a_write_that_was_answered_stays_though_the_invocation_fails() {
     let kv = Kv::of(&server, "default").await;
     assert_eq!(kv.value("get", json!(["before"])).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_commands_at_once_queue_in_order() {
+    let server = Server::start().await;
+    let source = "module.exports = async (req, res) => {
+        const all = Array.from({ length: 1000 }, (_, i) => i);
+        await Promise.all(all.map((i) => kv.set('k' + i, i)));
+        const order = [];
+        const read = async (i) => {
+            const value = await kv.get('k' + i);
+            order.push(i);
+            return value;
+        };
+        const values = await Promise.all(all.map(read));
+        const isWhole = values.every((value, i) => value === i);
+        res.json([isWhole, order.every((value, i) => value === i), await kv.get('k999')]);
+    };";
+    server.deploy("many", source).await;
+    let answer = Answer::of(server.invoke("many")).await;
+    answer.expect(200, "[true,true,999]");
+}

@@ -6,20 +6,27 @@
     reason = "a test fails by panicking, owns its tasks, and is read by nobody's documentation"
 )]
 
+mod async_context;
 mod cli;
 mod deploy;
 mod errors;
+mod express;
 mod fetch;
+mod fs;
 mod hostile;
 mod invoke;
 mod isolation;
 mod kv;
 mod limits;
 mod modules;
+mod node;
 mod process;
+mod properties;
 mod samples;
 mod server;
 mod shutdown;
 mod streams;
 mod swap;
 mod tidy;
+mod web;
+mod zlib;

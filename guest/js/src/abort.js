@@ -1,215 +1,14 @@
-// Events and their cancellation (DOM standard): Event, EventTarget, AbortController, AbortSignal.
+// Cancellation (DOM standard): AbortController and AbortSignal.
 
-import {
-  ArrayPrototypeSlice,
-  MapPrototypeGet,
-  MapPrototypeSet,
-  ObjectDefineProperty,
-  SafeMap,
-  append,
-  isObject,
-} from './primordials.js';
+import { ArrayIsArray, NumberIsInteger, append, isObject } from './primordials.js';
 import { DOMException } from './dom-exception.js';
-import { typeError } from './errors.js';
-import { fail } from './lifecycle.js';
+import { rangeError, typeError } from './errors.js';
+import { CustomEvent, Event, EventTarget, defineHandlers, trust } from './event.js';
 import { touch } from './native.js';
 import { setTimeout } from './timers.js';
+import { asInterface, invalidArg, invalidThis } from './webidl.js';
 
-const now = Date.now;
-
-/** `Event`. There is no tree of targets, so nothing captures or bubbles. */
-export class Event {
-  #type;
-  #bubbles;
-  #cancelable;
-  #composed;
-  #defaultPrevented = false;
-  #stopped = false;
-  #target = null;
-  #isTrusted = false;
-  #time;
-
-  constructor(type, options = undefined) {
-    if (arguments.length === 0) {
-      throw typeError('ERR_MISSING_ARGS', 'The "type" argument must be specified');
-    }
-    this.#type = `${type}`;
-    this.#bubbles = Boolean(options?.bubbles);
-    this.#cancelable = Boolean(options?.cancelable);
-    this.#composed = Boolean(options?.composed);
-  }
-
-  get type() {
-    return this.#type;
-  }
-
-  get target() {
-    return this.#target;
-  }
-
-  get currentTarget() {
-    return this.#target;
-  }
-
-  get srcElement() {
-    return this.#target;
-  }
-
-  get bubbles() {
-    return this.#bubbles;
-  }
-
-  get cancelable() {
-    return this.#cancelable;
-  }
-
-  get composed() {
-    return this.#composed;
-  }
-
-  get defaultPrevented() {
-    return this.#defaultPrevented;
-  }
-
-  get returnValue() {
-    return !this.#defaultPrevented;
-  }
-
-  get isTrusted() {
-    return this.#isTrusted;
-  }
-
-  get eventPhase() {
-    return 0;
-  }
-
-  get cancelBubble() {
-    return this.#stopped;
-  }
-
-  get timeStamp() {
-    this.#time ??= now();
-    return this.#time;
-  }
-
-  composedPath() {
-    return this.#target === null ? [] : [this.#target];
-  }
-
-  preventDefault() {
-    if (this.#cancelable) this.#defaultPrevented = true;
-  }
-
-  stopPropagation() {}
-
-  stopImmediatePropagation() {
-    this.#stopped = true;
-  }
-
-  static aim(event, target) {
-    event.#target = target;
-  }
-
-  static trust(event) {
-    event.#isTrusted = true;
-    return event;
-  }
-}
-
-const { aim, trust } = Event;
-delete Event.aim;
-delete Event.trust;
-
-/** `CustomEvent`. */
-export class CustomEvent extends Event {
-  #detail;
-
-  constructor(type, options = undefined) {
-    super(type, options);
-    this.#detail = options?.detail ?? null;
-  }
-
-  get detail() {
-    return this.#detail;
-  }
-}
-
-/** `EventTarget`. */
-export class EventTarget {
-  #listeners = new SafeMap();
-  #handlers = new SafeMap();
-
-  addEventListener(type, listener, options = undefined) {
-    if (listener === null || listener === undefined) return;
-    const once = isObject(options) && Boolean(options.once);
-    const signal = isObject(options) ? options.signal : undefined;
-    if (signal?.aborted) return;
-    const list = MapPrototypeGet(this.#listeners, type) ?? [];
-    for (let i = 0; i < list.length; i++) if (list[i].listener === listener) return;
-    append(list, { listener, once, isRemoved: false });
-    MapPrototypeSet(this.#listeners, type, list);
-    signal?.addEventListener('abort', () => this.removeEventListener(type, listener), {
-      once: true,
-    });
-  }
-
-  removeEventListener(type, listener) {
-    const list = MapPrototypeGet(this.#listeners, type);
-    if (list === undefined) return;
-    const rest = [];
-    for (let i = 0; i < list.length; i++) {
-      if (list[i].listener === listener) list[i].isRemoved = true;
-      else append(rest, list[i]);
-    }
-    MapPrototypeSet(this.#listeners, type, rest);
-  }
-
-  dispatchEvent(event) {
-    if (!(event instanceof Event)) {
-      throw typeError('ERR_INVALID_ARG_TYPE', 'The "event" argument must be an instance of Event.');
-    }
-    aim(event, this);
-    const { type } = event;
-    const list = ArrayPrototypeSlice(MapPrototypeGet(this.#listeners, type) ?? []);
-    for (let i = 0; i < list.length && !event.cancelBubble; i++) {
-      const entry = list[i];
-      if (entry.isRemoved) continue;
-      if (entry.once) this.removeEventListener(type, entry.listener);
-      this.#call(entry.listener, event);
-    }
-    return !event.defaultPrevented;
-  }
-
-  #call(listener, event) {
-    try {
-      if (typeof listener === 'function') listener.call(this, event);
-      else listener.handleEvent(event);
-    } catch (error) {
-      // As in Node: what a listener throws is an uncaught exception.
-      fail(error);
-    }
-  }
-
-  static handler(target, type) {
-    return MapPrototypeGet(target.#handlers, type)?.value ?? null;
-  }
-
-  static setHandler(target, type, value) {
-    const earlier = MapPrototypeGet(target.#handlers, type);
-    if (earlier !== undefined) target.removeEventListener(type, earlier.listener);
-    if (typeof value !== 'function') {
-      MapPrototypeSet(target.#handlers, type, undefined);
-      return;
-    }
-    const listener = (event) => value.call(target, event);
-    MapPrototypeSet(target.#handlers, type, { listener, value });
-    target.addEventListener(type, listener);
-  }
-}
-
-const { handler, setHandler } = EventTarget;
-delete EventTarget.handler;
-delete EventTarget.setHandler;
+const CUSTOM_INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 const KEY = Symbol('create');
 
@@ -218,6 +17,10 @@ export class AbortSignal extends EventTarget {
   #isAborted = false;
   #reason = undefined;
   #algorithms = [];
+  /** The signals that a joint one depends on, none of which is joint itself. */
+  #sources = null;
+  /** The joint signals that depend on this one. */
+  #dependents = null;
 
   constructor(key) {
     if (key !== KEY) throw typeError('ERR_ILLEGAL_CONSTRUCTOR', 'Illegal constructor');
@@ -225,23 +28,15 @@ export class AbortSignal extends EventTarget {
   }
 
   get aborted() {
-    return this.#isAborted;
+    return check(this).#isAborted;
   }
 
   get reason() {
-    return this.#reason;
-  }
-
-  get onabort() {
-    return handler(this, 'abort');
-  }
-
-  set onabort(value) {
-    setHandler(this, 'abort', value);
+    return check(this).#reason;
   }
 
   throwIfAborted() {
-    if (this.#isAborted) throw this.#reason;
+    if (check(this).#isAborted) throw this.#reason;
   }
 
   static abort(reason = undefined) {
@@ -251,6 +46,7 @@ export class AbortSignal extends EventTarget {
   }
 
   static timeout(delay) {
+    checkDelay(delay);
     touch('AbortSignal.timeout()');
     const signal = new AbortSignal(KEY);
     const expire = () =>
@@ -260,27 +56,67 @@ export class AbortSignal extends EventTarget {
   }
 
   static any(signals) {
-    const joint = new AbortSignal(KEY);
-    const all = [...signals];
-    for (const signal of all) {
-      if (signal.aborted) {
-        abort(joint, signal.reason);
-        return joint;
+    if (!isObject(signals) || typeof signals[Symbol.iterator] !== 'function') {
+      throw invalidArg('signals', 'an instance of Array', signals);
+    }
+    const all = ArrayIsArray(signals) ? signals : [...signals];
+    for (let i = 0; i < all.length; i++) {
+      if (!isAbortSignal(all[i])) {
+        throw invalidArg(`signals[${i}]`, 'an instance of AbortSignal', all[i]);
       }
     }
-    for (const signal of all) onAbort(signal, () => abort(joint, signal.reason));
+    const joint = new AbortSignal(KEY);
+    for (let i = 0; i < all.length; i++) {
+      if (!all[i].#isAborted) continue;
+      mark(joint, all[i].#reason);
+      return joint;
+    }
+    joint.#sources = [];
+    for (let i = 0; i < all.length; i++) {
+      const sources = all[i].#sources ?? [all[i]];
+      for (let j = 0; j < sources.length; j++) join(joint, sources[j]);
+    }
     return joint;
   }
 
-  static trigger(signal, reason) {
-    if (signal.#isAborted) return;
+  /** Has a joint signal depend on another one. */
+  static join(joint, source) {
+    for (let i = 0; i < joint.#sources.length; i++) if (joint.#sources[i] === source) return;
+    append(joint.#sources, source);
+    source.#dependents ??= [];
+    append(source.#dependents, joint);
+  }
+
+  static mark(signal, reason) {
     signal.#isAborted = true;
-    signal.#reason =
-      reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason;
+    signal.#reason = reason;
+  }
+
+  /** Runs what waits for the abort: the platform first, then listeners. */
+  static announce(signal) {
     const algorithms = signal.#algorithms;
     signal.#algorithms = [];
     for (let i = 0; i < algorithms.length; i++) algorithms[i]();
     signal.dispatchEvent(trust(new Event('abort')));
+  }
+
+  static trigger(signal, reason) {
+    if (signal.#isAborted) return;
+    mark(
+      signal,
+      reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason,
+    );
+    // All dependent signals are aborted before anybody hears of any.
+    const dependents = [];
+    const candidates = signal.#dependents ?? [];
+    signal.#dependents = null;
+    for (let i = 0; i < candidates.length; i++) {
+      if (candidates[i].#isAborted) continue;
+      mark(candidates[i], signal.#reason);
+      append(dependents, candidates[i]);
+    }
+    announce(signal);
+    for (let i = 0; i < dependents.length; i++) announce(dependents[i]);
   }
 
   static watch(signal, algorithm) {
@@ -296,16 +132,52 @@ export class AbortSignal extends EventTarget {
     signal.#algorithms = rest;
   }
 
+  [CUSTOM_INSPECT](depth, options, inspect) {
+    return `AbortSignal ${inspect({ aborted: this.aborted }, options)}`;
+  }
+
   static isSignal(value) {
     return isObject(value) && #isAborted in value;
   }
+
+  static check(signal) {
+    if (!isAbortSignal(signal)) throw invalidThis('AbortSignal');
+    return signal;
+  }
 }
 
-const { isSignal: isAbortSignal, trigger: abort, unwatch: offAbort, watch: onAbort } = AbortSignal;
-delete AbortSignal.isSignal;
-delete AbortSignal.trigger;
-delete AbortSignal.unwatch;
-delete AbortSignal.watch;
+const {
+  announce,
+  check,
+  isSignal: isAbortSignal,
+  join,
+  mark,
+  trigger: abort,
+  unwatch: offAbort,
+  watch: onAbort,
+} = AbortSignal;
+for (const name of [
+  'announce',
+  'check',
+  'isSignal',
+  'join',
+  'mark',
+  'trigger',
+  'unwatch',
+  'watch',
+]) {
+  delete AbortSignal[name];
+}
+
+function checkDelay(delay) {
+  if (typeof delay !== 'number') throw invalidArg('delay', 'of type number', delay);
+  if (NumberIsInteger(delay) && delay >= 0 && delay <= 4294967295) return;
+  const wanted = NumberIsInteger(delay) ? '>= 0 && <= 4294967295' : 'an integer';
+  throw rangeError(
+    'ERR_OUT_OF_RANGE',
+    `The value of "delay" is out of range. It must be ${wanted}. Received ${delay}`,
+  );
+}
 
 /** `isAbortSignal(value)`; `onAbort(signal, f)` and `offAbort(signal, f)`: before any listener. */
 export { isAbortSignal, offAbort, onAbort };
@@ -315,17 +187,22 @@ export class AbortController {
   #signal = new AbortSignal(KEY);
 
   get signal() {
+    if (!isObject(this) || !(#signal in this)) throw invalidThis('AbortController');
     return this.#signal;
   }
 
   abort(reason = undefined) {
+    if (!isObject(this) || !(#signal in this)) throw invalidThis('AbortController');
     abort(this.#signal, reason);
+  }
+
+  [CUSTOM_INSPECT](depth, options, inspect) {
+    return `AbortController ${inspect({ signal: this.signal }, options)}`;
   }
 }
 
-for (const constructor of [Event, CustomEvent, EventTarget, AbortSignal, AbortController]) {
-  ObjectDefineProperty(constructor.prototype, Symbol.toStringTag, {
-    configurable: true,
-    value: constructor.name,
-  });
-}
+asInterface(AbortSignal, 'AbortSignal');
+defineHandlers(AbortSignal, 'abort');
+asInterface(AbortController, 'AbortController');
+
+export { CustomEvent, Event, EventTarget };

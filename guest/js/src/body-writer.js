@@ -22,6 +22,8 @@ export class BodyWriter {
   queuedBytes = 0;
   /** Whether `end` was called. */
   isEnding = false;
+  /** Whether it was broken off. */
+  isAborted = false;
 
   /** `events`: `onDrain()`; `onClose(isFinished)`, once. */
   constructor(body, events) {
@@ -53,6 +55,7 @@ export class BodyWriter {
   abort() {
     if (this.#isClosed) return;
     native.bodyAbort(this.#body);
+    this.isAborted = true;
     this.#close(false);
   }
 

@@ -5,12 +5,13 @@
 import {
   ArrayBufferSlice,
   JSONParse,
-  ObjectDefineProperty,
+  ObjectDefineProperties,
+  ObjectGetOwnPropertyDescriptors,
+  ObjectSetPrototypeOf,
   PromiseConstructor,
   PromisePrototypeThen,
   PromiseReject,
   PromiseResolve,
-  SafeString,
   SafeTypeError,
   StringPrototypeCharCodeAt,
   StringPrototypeSlice,
@@ -19,13 +20,15 @@ import {
   isObject,
 } from './primordials.js';
 import { offAbort, onAbort } from './abort.js';
-import { Blob, blobBytes } from './blob.js';
+import { Blob, blobBytes, isBlob } from './blob.js';
 import { Buffer, asBuffer } from './buffer.js';
 import { joinBytes, viewBytes } from './encoding.js';
 import { nativeError } from './errors.js';
+import { isFormData, readForm, writeMultipart } from './form-data.js';
 import { native } from './native.js';
 import { ReadableStream } from './streams.js';
 import { URLSearchParams } from './url.js';
+import { asInterface, domText } from './webidl.js';
 
 /** Bytes to ask the host for at a time. */
 const CHUNK_BYTES = 65536;
@@ -110,8 +113,9 @@ async function readStream(stream) {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return joinBytes(chunks, length);
-    append(chunks, checkChunk(value));
-    length += value.length;
+    const bytes = checkChunk(value);
+    append(chunks, bytes);
+    length += bytes.length;
   }
 }
 
@@ -130,19 +134,25 @@ export function extractBody(init) {
     return { source: { kind: 'bytes', bytes: TypedArraySlice(asPlain(bytes)) }, type: null };
   }
   if (init instanceof ReadableStream) {
-    if (init.locked) throw new SafeTypeError('Response body object should not be locked');
+    if (init.locked || isDisturbed(init)) {
+      throw new SafeTypeError('Response body object should not be disturbed or locked');
+    }
     return { source: { kind: 'stream', stream: init }, type: null };
   }
   if (init instanceof URLSearchParams) {
     return { source: { kind: 'text', text: init.toString() }, type: FORM };
   }
-  if (init instanceof Blob) {
+  if (isBlob(init)) {
     return { source: { kind: 'bytes', bytes: blobBytes(init) }, type: init.type || null };
+  }
+  if (isFormData(init)) {
+    const { bytes: form, type } = writeMultipart(init);
+    return { source: { kind: 'bytes', bytes: form }, type };
   }
   if (isObject(init) && init[Symbol.asyncIterator] !== undefined) {
     return { source: { kind: 'stream', stream: ReadableStream.from(init) }, type: null };
   }
-  return { source: { kind: 'text', text: SafeString(init) }, type: TEXT };
+  return { source: { kind: 'text', text: domText(init) }, type: TEXT };
 }
 
 const TEXT = 'text/plain;charset=UTF-8';
@@ -208,7 +218,6 @@ export class Body {
   #source = null;
   #stream = null;
   #used = false;
-  #contentType = null;
 
   get body() {
     if (this.#source === null) return null;
@@ -254,8 +263,13 @@ export class Body {
   }
 
   async blob() {
-    const type = this.headers.get('content-type') ?? this.#contentType ?? '';
+    const type = this.headers.get('content-type') ?? '';
     return new Blob([await this.bytes()], { type });
+  }
+
+  async formData() {
+    const type = this.headers.get('content-type');
+    return readForm(await this.bytes(), type);
   }
 
   #take() {
@@ -284,7 +298,7 @@ export class Body {
   /** The source for a second body of the same content. */
   static share(body) {
     if (body.bodyUsed || (body.#stream !== null && body.#stream.locked)) {
-      throw new SafeTypeError('Response.clone: Body has already been consumed.');
+      throw new SafeTypeError('Body.clone: Body has already been consumed.');
     }
     const source = body.#source;
     const isWhole = source === null || (source.kind !== 'stream' && source.kind !== 'native');
@@ -367,4 +381,16 @@ export function writeBody(id, chunk) {
   });
 }
 
-ObjectDefineProperty(Body.prototype, 'constructor', { configurable: true, value: Object });
+/**
+ * Makes an interface of a class that extends `Body`, whose members become its own: to programs the
+ * mixin is no class.
+ */
+export function asBodyInterface(Class, name) {
+  const members = ObjectGetOwnPropertyDescriptors(Body.prototype);
+  delete members.constructor;
+  ObjectDefineProperties(Class.prototype, members);
+  ObjectSetPrototypeOf(Class.prototype, ObjectPrototype);
+  asInterface(Class, name);
+}
+
+const ObjectPrototype = Object.prototype;

@@ -1,29 +1,57 @@
 // The modules that `require` and `import` find without a file, and those that do not exist.
 
 import events from 'events';
-import path from 'path-browserify';
-import stringDecoder from 'string_decoder';
+import punycode from 'punycode/punycode.es6.js';
 import {
   ObjectCreate,
+  ObjectGetOwnPropertyDescriptor,
   ObjectKeys,
-  PromiseConstructor,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
+  append,
 } from './primordials.js';
 import { assert, strict } from './assert.js';
-import * as buffer from './buffer.js';
-import { console } from './console.js';
-import { atob, btoa } from './encoding.js';
+import { restoreName } from './names.js';
+import buffer from './node/buffer.js';
+import console from './node/console.js';
+import constants from './node/constants.js';
+import dns, { promises as dnsPromises } from './node/dns.js';
+import fs from './node/fs.js';
+import fsPromises from './node/fs-promises.js';
+import http2 from './node/http2.js';
+import { moduleExports } from './node/module.js';
+import net from './node/net.js';
+import os from './node/os.js';
+import path from './node/path.js';
+import perfHooks from './node/perf-hooks.js';
+import process from './node/process.js';
+import querystring from './node/querystring.js';
+import { domain, inspector, repl, traceEvents, wasi } from './node/stubs.js';
+import timersPromises from './node/timers-promises.js';
+import tls from './node/tls.js';
+import tty from './node/tty.js';
+import url from './node/url.js';
+import vm from './node/vm.js';
 import * as cryptoFunctions from './crypto.js';
 import { codedError } from './errors.js';
-import { process } from './process.js';
-import { performance } from './performance.js';
-import querystring from './querystring.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
-import * as url from './node-url.js';
-import { URL, URLSearchParams } from './url.js';
+import urlPattern from './node/url-pattern.js';
 import { types, util } from './util.js';
+import asyncHooks from './node/async-hooks.js';
+import * as compressionStreams from './node/compression-streams.js';
+import diagnosticsChannel from './node/diagnostics-channel.js';
+import readline from './node/readline.js';
+import express from './node/express.js';
+import http from './node/http.js';
+import https from './node/https.js';
+import mimeTypes from './node/mime-types.js';
+import nodeFetch from './node/node-fetch.js';
+import { Router } from './node/router.js';
+import stream from './node/stream.js';
+import streamConsumers from './node/stream-consumers.js';
+import stringDecoder from './node/string-decoder.js';
+import zlib from './node/zlib.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
 const makers = ObjectCreate(null);
@@ -36,13 +64,21 @@ export function define(name, make) {
 
 /** The names of all builtin modules. */
 export function builtinNames() {
-  return ObjectKeys(makers);
+  const names = [];
+  const all = ObjectKeys(makers);
+  for (let i = 0; i < all.length; i++) if (!isInternal(all[i])) append(names, all[i]);
+  return names;
+}
+
+/** Modules that only the platform asks for, when a global is first used. */
+function isInternal(name) {
+  return StringPrototypeStartsWith(name, 'internal/');
 }
 
 /** Whether a name, with `node:` or without, is that of a builtin module. */
 export function isBuiltin(name) {
   const bare = StringPrototypeStartsWith(name, 'node:') ? StringPrototypeSlice(name, 5) : name;
-  return makers[bare] !== undefined;
+  return makers[bare] !== undefined && !isInternal(bare);
 }
 
 /** The exports of a builtin module. */
@@ -50,10 +86,16 @@ export function builtin(name) {
   if (made[name] !== undefined) return made[name];
   const make = makers[name];
   if (make === undefined) throw notAvailable(name);
-  made[name] = make();
-  return made[name];
+  const exports = make();
+  made[name] = exports;
+  for (const key of ObjectKeys(exports)) {
+    const { value } = ObjectGetOwnPropertyDescriptor(exports, key);
+    restoreName(value, key);
+  }
+  return exports;
 }
 
+// `child_process`, `cluster`, `dgram`, `v8`, `worker_threads` and whatever else is not below.
 function notAvailable(name) {
   return codedError(
     'MODULE_NOT_FOUND',
@@ -61,46 +103,10 @@ function notAvailable(name) {
   );
 }
 
-/** A promise of what a timer with these arguments brings; `signal` gives it up. */
-function waiting(start, stop) {
-  return (delay, value, options) =>
-    new PromiseConstructor((resolve, reject) => {
-      const signal = options?.signal;
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const timer = start(() => resolve(value), delay);
-      signal?.addEventListener(
-        'abort',
-        () => {
-          stop(timer);
-          reject(signal.reason);
-        },
-        { once: true },
-      );
-    });
-}
-
-async function* intervals(delay, value) {
-  const wait = waiting(timers.setTimeout, timers.clearTimeout);
-  for (;;) yield await wait(delay, value);
-}
-
-const timersPromises = () => {
-  const wait = waiting(timers.setTimeout, timers.clearTimeout);
-  const immediate = waiting((callback) => timers.setImmediate(callback), timers.clearImmediate);
-  return {
-    setTimeout: wait,
-    setImmediate: (value, options) => immediate(0, value, options),
-    setInterval: intervals,
-    scheduler: { wait: (delay, options) => wait(delay, undefined, options) },
-  };
-};
-
 define('assert', () => assert);
 define('assert/strict', () => strict);
-define('buffer', () => ({ ...buffer, constants: { MAX_LENGTH: buffer.kMaxLength }, atob, btoa }));
+define('async_hooks', () => asyncHooks);
+define('buffer', () => buffer);
 define('crypto', () => {
   const { crypto, getRandomValues, randomBytes, randomInt, randomUUID, timingSafeEqual } =
     cryptoFunctions;
@@ -114,17 +120,58 @@ define('crypto', () => {
   };
 });
 define('console', () => console);
+define('constants', () => constants);
+define('dns', () => dns);
+define('dns/promises', () => dnsPromises);
+define('diagnostics_channel', () => diagnosticsChannel);
+define('domain', () => domain);
 define('events', () => events);
-define('perf_hooks', () => ({ performance }));
-define('stream/web', () => ({ ...streams }));
-define('url', () => ({ ...url, URL, URLSearchParams }));
+define('internal/express', () => express);
+define('internal/router', () => Router);
+define('http', () => http);
+define('https', () => https);
+define('mime-types', () => mimeTypes);
+define('node-fetch', () => nodeFetch);
+define('fs', () => fs);
+define('fs/promises', () => fsPromises);
+define('perf_hooks', () => perfHooks);
+define('http2', () => http2);
+define('inspector', () => inspector);
+define('inspector/promises', () => inspector);
+define('module', moduleExports);
+define('net', () => net);
+define('os', () => os);
+define('readline', () => readline);
+define('readline/promises', () => readline.promises);
+define('repl', () => repl);
+define('tls', () => tls);
+define('trace_events', () => traceEvents);
+define('tty', () => tty);
+define('vm', () => vm);
+define('wasi', () => wasi);
+define('stream', () => stream);
+define('stream/consumers', () => streamConsumers);
+define('stream/promises', () => stream.promises);
+define('internal/compression-streams', () => compressionStreams);
+define('stream/web', () => ({
+  ...streams,
+  TextDecoderStream: globalThis.TextDecoderStream,
+  TextEncoderStream: globalThis.TextEncoderStream,
+  CompressionStream: compressionStreams.CompressionStream,
+  DecompressionStream: compressionStreams.DecompressionStream,
+}));
+define('internal/url-pattern', () => urlPattern);
+define('url', () => url);
 define('path', () => path);
-define('path/posix', () => path);
+define('path/posix', () => path.posix);
+define('path/win32', () => path.win32);
 define('process', () => process);
+define('punycode', () => punycode);
 define('querystring', () => querystring);
 define('string_decoder', () => stringDecoder);
 define('timers', () => ({ ...timers, promises: builtin('timers/promises') }));
-define('timers/promises', timersPromises);
+define('timers/promises', () => timersPromises);
 define('util', () => util);
 define('util/types', () => types);
 define('sys', () => util);
+define('zlib', () => zlib);

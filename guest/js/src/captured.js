@@ -3,6 +3,15 @@
 
 const globals = globalThis;
 
+// The symbols of explicit resource management, which Node 20 adds to the language as well.
+for (const name of ['dispose', 'asyncDispose']) {
+  if (globals.Symbol[name] === undefined) {
+    globals.Object.defineProperty(globals.Symbol, name, {
+      value: globals.Symbol(`Symbol.${name}`),
+    });
+  }
+}
+
 export const {
   AggregateError,
   Array,

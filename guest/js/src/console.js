@@ -6,13 +6,16 @@ import {
   ArrayPrototypeSlice,
   MapPrototypeDelete,
   MapPrototypeGet,
+  MapPrototypeHas,
   MapPrototypeSet,
+  MathFloor,
   NumberPrototypeToFixed,
-  ObjectKeys,
   ReflectApply,
   SafeError,
   SafeMap,
+  SafeString,
   StringPrototypeIndexOf,
+  StringPrototypePadStart,
   StringPrototypeRepeat,
   StringPrototypeReplaceAll,
   StringPrototypeSlice,
@@ -28,9 +31,6 @@ const ERROR = 4;
 /** Spaces a group indents by. */
 const INDENT = 2;
 
-let depth = 0;
-const counts = new SafeMap();
-const timers = new SafeMap();
 const noColors = {};
 
 /** The arguments of `console.log` as one text. */
@@ -39,114 +39,139 @@ export function format(...args) {
   return ReflectApply(formatWithOptions, undefined, [noColors, ...args]);
 }
 
-function write(level, text) {
-  if (depth > 0) {
-    const indent = StringPrototypeRepeat(' ', depth * INDENT);
-    text = indent + StringPrototypeReplaceAll(text, '\n', `\n${indent}`);
-  }
-  native.log(level, text);
+const pad = (number, width) => StringPrototypePadStart(SafeString(number), width, '0');
+
+/** A time as Node tells it: `5.25ms`, `1.250s`, `1:05.000 (m:ss.mmm)`. */
+export function duration(ms) {
+  if (ms < 1000) return `${+NumberPrototypeToFixed(ms, 3)}ms`;
+  if (ms < 60000) return `${NumberPrototypeToFixed(ms / 1000, 3)}s`;
+  const seconds = pad(NumberPrototypeToFixed((ms % 60000) / 1000, 3), 6);
+  const minutes = MathFloor(ms / 60000);
+  if (minutes < 60) return `${minutes}:${seconds} (m:ss.mmm)`;
+  return `${MathFloor(minutes / 60)}:${pad(minutes % 60, 2)}:${seconds} (h:mm:ss.mmm)`;
 }
 
-function elapsed(label) {
-  const start = MapPrototypeGet(timers, label);
-  if (start === undefined) {
-    write(WARN, `No such label '${label}' for console.timeEnd()`);
+/**
+ * The methods of a console. `write(level, text)` takes what they say; `inspection` is how values
+ * are shown.
+ */
+export function consoleMethods(write, inspection = noColors, indentBy = INDENT) {
+  let depth = 0;
+  const counts = new SafeMap();
+  const timers = new SafeMap();
+
+  const say = (level, text) => {
+    if (depth > 0) {
+      const indent = StringPrototypeRepeat(' ', depth * indentBy);
+      text = indent + StringPrototypeReplaceAll(text, '\n', `\n${indent}`);
+    }
+    write(level, text);
+  };
+
+  const formatted = (args) => {
+    if (args.length === 1 && typeof args[0] === 'string') return args[0];
+    return ReflectApply(formatWithOptions, undefined, [inspection, ...args]);
+  };
+
+  const elapsed = (label, method) => {
+    const start = MapPrototypeGet(timers, label);
+    if (start !== undefined) return duration(native.now() - start);
+    say(WARN, `No such label '${label}' for console.${method}()`);
     return undefined;
-  }
-  return duration(native.now() - start);
-}
+  };
 
-function duration(ms) {
-  if (ms < 1000) return `${NumberPrototypeToFixed(ms, 3)}ms`;
-  return ms < 60000
-    ? `${NumberPrototypeToFixed(ms / 1000, 3)}s`
-    : `${NumberPrototypeToFixed(ms / 60000, 3)}m`;
-}
+  /** A method that says its arguments at a level. */
+  const logger =
+    (level) =>
+    (...args) =>
+      say(level, formatted(args));
+  const log = logger(INFO);
 
-/** A function that logs its arguments at a level. */
-function logger(level) {
-  return (...args) => write(level, ReflectApply(format, undefined, args));
-}
+  const console = {
+    log,
+    info: log,
+    debug: logger(DEBUG),
+    warn: logger(WARN),
+    error: logger(ERROR),
 
-const log = logger(INFO);
+    trace(...args) {
+      const error = new SafeError(formatted(args));
+      error.name = 'Trace';
+      const stack = `${error.stack}`;
+      const end = StringPrototypeIndexOf(stack, '\n');
+      const head = error.message === '' ? 'Trace' : `Trace: ${error.message}`;
+      say(TRACE, end < 0 ? head : head + StringPrototypeSlice(stack, end));
+    },
+
+    assert(condition, ...args) {
+      if (condition) return;
+      args[0] = `Assertion failed${args.length === 0 ? '' : `: ${args[0]}`}`;
+      say(ERROR, formatted(args));
+    },
+
+    dir(value, options) {
+      say(INFO, inspect(value, { customInspect: false, ...inspection, ...options }));
+    },
+
+    dirxml: log,
+
+    table(data, columns) {
+      if (data === null || typeof data !== 'object') return log(data);
+      const chosen = ArrayIsArray(columns) ? ArrayPrototypeSlice(columns) : undefined;
+      return say(INFO, table(data, chosen));
+    },
+
+    group(...args) {
+      if (args.length > 0) ReflectApply(log, undefined, args);
+      depth++;
+    },
+
+    groupEnd() {
+      if (depth > 0) depth--;
+    },
+
+    count(label = 'default') {
+      const key = `${label}`;
+      const count = (MapPrototypeGet(counts, key) ?? 0) + 1;
+      MapPrototypeSet(counts, key, count);
+      say(INFO, `${key}: ${count}`);
+    },
+
+    countReset(label = 'default') {
+      if (MapPrototypeDelete(counts, `${label}`)) return;
+      say(WARN, `Count for '${label}' does not exist`);
+    },
+
+    time(label = 'default') {
+      touch('console.time()');
+      if (MapPrototypeHas(timers, `${label}`)) {
+        say(WARN, `Label '${label}' already exists for console.time()`);
+        return;
+      }
+      MapPrototypeSet(timers, `${label}`, native.now());
+    },
+
+    timeLog(label = 'default', ...args) {
+      const text = elapsed(`${label}`, 'timeLog');
+      if (text === undefined) return;
+      say(INFO, `${label}: ${text}${args.length > 0 ? ` ${formatted(args)}` : ''}`);
+    },
+
+    timeEnd(label = 'default') {
+      const text = elapsed(`${label}`, 'timeEnd');
+      if (text === undefined) return;
+      MapPrototypeDelete(timers, `${label}`);
+      say(INFO, `${label}: ${text}`);
+    },
+
+    clear() {},
+    profile() {},
+    profileEnd() {},
+    timeStamp() {},
+  };
+  console.groupCollapsed = console.group;
+  return console;
+}
 
 /** The global `console`. */
-export const console = {
-  log,
-  info: log,
-  debug: logger(DEBUG),
-  warn: logger(WARN),
-  error: logger(ERROR),
-
-  trace(...args) {
-    const error = new SafeError(ReflectApply(format, undefined, args));
-    error.name = 'Trace';
-    const stack = `${error.stack}`;
-    const end = StringPrototypeIndexOf(stack, '\n');
-    const head = error.message === '' ? 'Trace' : `Trace: ${error.message}`;
-    write(TRACE, end < 0 ? head : head + StringPrototypeSlice(stack, end));
-  },
-
-  assert(condition, ...args) {
-    if (condition) return;
-    if (typeof args[0] === 'string') args[0] = `Assertion failed: ${args[0]}`;
-    else args = ['Assertion failed', ...args];
-    write(ERROR, ReflectApply(format, undefined, args));
-  },
-
-  dir(value, options) {
-    write(INFO, inspect(value, { customInspect: false, ...options }));
-  },
-
-  dirxml: log,
-
-  table(data, columns) {
-    const isTabular = data !== null && typeof data === 'object' && ObjectKeys(data).length > 0;
-    if (!isTabular) return log(data);
-    const chosen = ArrayIsArray(columns) ? ArrayPrototypeSlice(columns) : undefined;
-    return write(INFO, table(data, chosen));
-  },
-
-  group(...args) {
-    if (args.length > 0) ReflectApply(log, undefined, args);
-    depth++;
-  },
-
-  groupEnd() {
-    if (depth > 0) depth--;
-  },
-
-  count(label = 'default') {
-    const key = `${label}`;
-    const count = (MapPrototypeGet(counts, key) ?? 0) + 1;
-    MapPrototypeSet(counts, key, count);
-    write(INFO, `${key}: ${count}`);
-  },
-
-  countReset(label = 'default') {
-    MapPrototypeDelete(counts, `${label}`);
-  },
-
-  time(label = 'default') {
-    touch('console.time()');
-    MapPrototypeSet(timers, `${label}`, native.now());
-  },
-
-  timeLog(label = 'default', ...args) {
-    const text = elapsed(`${label}`);
-    if (text === undefined) return;
-    const more = args.length > 0 ? ` ${ReflectApply(format, undefined, args)}` : '';
-    write(INFO, `${label}: ${text}${more}`);
-  },
-
-  timeEnd(label = 'default') {
-    const text = elapsed(`${label}`);
-    if (text === undefined) return;
-    MapPrototypeDelete(timers, `${label}`);
-    write(INFO, `${label}: ${text}`);
-  },
-
-  clear() {},
-};
-
-console.groupCollapsed = console.group;
+export const console = consoleMethods((level, text) => native.log(level, text));

@@ -14,8 +14,10 @@ import {
 } from './primordials.js';
 import { asBuffer } from './buffer.js';
 import { decoderFor } from './encoding.js';
+import { findField } from './fields.js';
 import { native } from './native.js';
 import { parse as parseQuery } from './querystring.js';
+import { state } from './state.js';
 
 /** A body that is not what its content type says. */
 export class BodyInvalid {
@@ -46,8 +48,23 @@ export function charset(contentType) {
 
 /** The whole body, by content type. Throws `BodyInvalid`. */
 export function readContent(contentType) {
-  // What nearly every client sends, without taking it apart.
-  if (contentType === 'application/json') return json(utf8Text());
+  try {
+    // What nearly every client sends, without taking it apart.
+    if (contentType === 'application/json') return json(utf8Text());
+    return readAs(contentType);
+  } catch (error) {
+    // What is compressed is for the function, or a body parser of its own, to undo.
+    if (!(error instanceof BodyInvalid) || !isEncoded()) throw error;
+    return asBuffer(native.bodyBytes());
+  }
+}
+
+function isEncoded() {
+  const coding = findField(state.fields, 'content-encoding');
+  return coding !== '' && StringPrototypeToLowerCase(coding) !== 'identity';
+}
+
+function readAs(contentType) {
   const type = mediaType(contentType);
   if (type === 'application/json' || StringPrototypeEndsWith(type, '+json')) {
     return json(text(contentType));

@@ -13,8 +13,10 @@ export function isDeepEqual(a, b) {
 }
 
 function compare(a, b, isStrict, seen) {
-  if (isStrict ? Object.is(a, b) : a == b || (a !== a && b !== b)) return true;
-  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
+  if (Object.is(a, b)) return true;
+  const areObjects = [a, b].map((value) => value !== null && typeof value === 'object');
+  if (!areObjects[0] && !areObjects[1]) return !isStrict && a == b;
+  if (!areObjects[0] || !areObjects[1]) return false;
   if (ObjectPrototypeToString(a) !== ObjectPrototypeToString(b)) return false;
   if (isStrict && ObjectGetPrototypeOf(a) !== ObjectGetPrototypeOf(b)) return false;
   if (seen.get(a) === b) return true;
@@ -43,32 +45,29 @@ function isSameKind(a, b, isStrict, seen) {
 
 function areSameEntries(a, b, isStrict, seen) {
   if (a.size !== b.size) return false;
+  const others = [...b];
   for (const [key, value] of a) {
-    if (b.has(key)) {
-      if (!compare(value, b.get(key), isStrict, seen)) return false;
-      continue;
-    }
-    let isFound = false;
-    for (const [otherKey, other] of b) {
-      if (!compare(key, otherKey, isStrict, new Map(seen))) continue;
-      isFound = compare(value, other, isStrict, seen);
-      if (isFound) break;
-    }
-    if (!isFound) return false;
+    const at = others.findIndex(
+      ([otherKey, other]) =>
+        compare(key, otherKey, isStrict, new Map(seen)) &&
+        compare(value, other, isStrict, new Map(seen)),
+    );
+    if (at < 0) return false;
+    // Each counts once.
+    others.splice(at, 1);
   }
   return true;
 }
 
 function areSameMembers(a, b, isStrict, seen) {
   if (a.size !== b.size) return false;
+  const others = [];
+  for (const value of b) if (!a.has(value)) others.push(value);
   for (const value of a) {
     if (b.has(value)) continue;
-    let isFound = false;
-    for (const other of b) {
-      isFound = compare(value, other, isStrict, new Map(seen));
-      if (isFound) break;
-    }
-    if (!isFound) return false;
+    const at = others.findIndex((other) => compare(value, other, isStrict, new Map(seen)));
+    if (at < 0) return false;
+    others.splice(at, 1);
   }
   return true;
 }

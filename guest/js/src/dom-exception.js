@@ -1,6 +1,7 @@
 // DOMException (Web IDL), for what the web's APIs throw.
 
 import { ObjectCreate, ObjectDefineProperty, ObjectKeys, SafeError } from './primordials.js';
+import { asInterface } from './webidl.js';
 
 const CODES = ObjectCreate(null);
 const NAMES = [
@@ -53,15 +54,28 @@ export class DOMException extends SafeError {
     return #name in this ? this.#name : 'Error';
   }
 
+  /** A copy for `structuredClone`; undefined if it is something else. */
+  static copy(value) {
+    if (!(#name in value)) return undefined;
+    const copy = new DOMException(value.message, value.#name);
+    ObjectDefineProperty(copy, 'stack', {
+      configurable: true,
+      value: value.stack,
+      writable: true,
+    });
+    return copy;
+  }
+
   get code() {
     return CODES[this.name] ?? 0;
   }
 }
 
-ObjectDefineProperty(DOMException.prototype, Symbol.toStringTag, {
-  configurable: true,
-  value: 'DOMException',
-});
+/** See `DOMException.copy`. */
+export const domExceptionCopy = DOMException.copy;
+delete DOMException.copy;
+
+asInterface(DOMException, 'DOMException');
 for (const name of ObjectKeys(CODES)) {
   const constant = name
     .replace(/Error$/, '')

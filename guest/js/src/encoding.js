@@ -2,29 +2,32 @@
 
 import {
   ArrayBufferIsView,
+  ArrayBufferSlice,
   DataViewBuffer,
   DataViewByteLength,
   DataViewByteOffset,
   ObjectCreate,
   SafeArrayBuffer,
-  SafeRangeError,
-  SafeString,
   SafeUint8Array,
   StringFromCharCode,
   ReflectApply,
+  RegExpPrototypeExec,
   StringPrototypeCharCodeAt,
+  StringPrototypeCodePointAt,
+  StringPrototypeSlice,
   StringPrototypeToLowerCase,
-  StringPrototypeTrim,
   TypedArrayBuffer,
   TypedArrayByteLength,
   TypedArrayByteOffset,
   TypedArraySet,
   TypedArraySubarray,
   TypedArrayTag,
+  isObject,
 } from './primordials.js';
-import { typeError } from './errors.js';
+import { rangeError, typeError } from './errors.js';
 import { DOMException } from './dom-exception.js';
 import { native } from './native.js';
+import { asInterface, domText, invalidArg, invalidThis, missingArgs } from './webidl.js';
 
 /** The bytes of an `ArrayBuffer` or a view of one, not copied; undefined for all else. */
 export function viewBytes(value) {
@@ -65,26 +68,36 @@ export function utf8Length(text) {
 
 /** `TextEncoder` of the Encoding standard. */
 export class TextEncoder {
+  #isEncoder = true;
+
   get encoding() {
+    if (!isObject(this) || !(#isEncoder in this)) throw invalidThis('TextEncoder');
     return 'utf-8';
   }
 
-  encode(text = '') {
-    return native.utf8Encode(`${text}`);
+  encode(input = '') {
+    if (!isObject(this) || !(#isEncoder in this)) throw invalidThis('TextEncoder');
+    return native.utf8Encode(domText(input));
   }
 
-  encodeInto(source, target) {
-    const text = `${source}`;
+  encodeInto(source, destination) {
+    if (!isObject(this) || !(#isEncoder in this)) throw invalidThis('TextEncoder');
+    if (typeof source !== 'string') throw invalidArg('src', 'of type string', source);
+    if (!(destination instanceof SafeUint8Array)) {
+      throw invalidArg('dest', 'an instance of Uint8Array', destination);
+    }
     let read = 0;
     let written = 0;
-    while (read < text.length) {
-      const point = text.codePointAt(read);
+    while (read < source.length) {
+      const point = StringPrototypeCodePointAt(source, read);
       const size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-      if (written + size > target.length) break;
+      if (written + size > destination.length) break;
       written += size;
       read += size === 4 ? 2 : 1;
     }
-    TypedArraySet(target, native.utf8Encode(text.slice(0, read)));
+    if (read > 0) {
+      TypedArraySet(destination, native.utf8Encode(StringPrototypeSlice(source, 0, read)));
+    }
     return { read, written };
   }
 }
@@ -93,25 +106,22 @@ const LABELS = ObjectCreate(null);
 const label = (encoding, names) => {
   for (const name of names) LABELS[name] = encoding;
 };
-label('utf-8', ['utf-8', 'utf8', 'unicode-1-1-utf-8', 'unicode11utf8', 'x-unicode20utf8']);
+label('utf-8', ['utf-8', 'utf8', 'unicode-1-1-utf-8', 'unicode11utf8', 'unicode20utf8']);
+label('utf-8', ['x-unicode20utf8']);
+label('utf-16be', ['utf-16be', 'unicodefffe']);
 label('utf-16le', ['utf-16le', 'utf-16', 'ucs-2', 'unicode', 'iso-10646-ucs-2', 'csunicode']);
-label('windows-1252', [
-  'windows-1252',
-  'latin1',
-  'iso-8859-1',
-  'iso8859-1',
-  'iso88591',
-  'iso_8859-1',
-  'l1',
-  'ascii',
-  'us-ascii',
-  'cp1252',
-  'x-cp1252',
-  'cp819',
-  'ibm819',
-  'ansi_x3.4-1968',
-  'csisolatin1',
-]);
+label('utf-16le', ['unicodefeff']);
+label('windows-1252', ['windows-1252', 'latin1', 'iso-8859-1', 'iso8859-1', 'iso88591', 'l1']);
+label('windows-1252', ['iso_8859-1', 'iso_8859-1:1987', 'iso-ir-100', 'ascii', 'us-ascii']);
+label('windows-1252', ['cp1252', 'x-cp1252', 'cp819', 'ibm819', 'ansi_x3.4-1968', 'csisolatin1']);
+
+/** The encoding of a label, or undefined. White space around it, of ASCII, does not count. */
+function encodingOf(given) {
+  const [, text] = RegExpPrototypeExec(LABEL, given) ?? [];
+  return text === undefined ? undefined : LABELS[StringPrototypeToLowerCase(text)];
+}
+
+const LABEL = /^[\t\n\f\r ]*([^\t\n\f\r ]+)[\t\n\f\r ]*$/;
 
 // What bytes 0x80 to 0x9f are in windows-1252, which is what the web means by Latin-1.
 const WINDOWS_1252 = [
@@ -138,36 +148,78 @@ function decode1252(bytes) {
   return fromCodes(codes);
 }
 
-function decodeUtf16(bytes) {
-  const codes = new Uint16Array(bytes.length >> 1);
-  for (let i = 0; i < codes.length; i++) codes[i] = bytes[2 * i] | (bytes[2 * i + 1] << 8);
+const isHigh = (code) => code >= 0xd800 && code < 0xdc00;
+const isLow = (code) => code >= 0xdc00 && code < 0xe000;
+
+/** UTF-16; what has no partner or half its bytes is U+FFFD, or null is the answer if `fatal`. */
+function decodeUtf16(bytes, isBig, fatal) {
+  const whole = bytes.length >> 1;
+  const isCut = bytes.length % 2 === 1;
+  const codes = new Uint16Array(whole + (isCut ? 1 : 0));
+  const [first, second] = isBig ? [0, 1] : [1, 0];
+  for (let i = 0; i < whole; i++) codes[i] = (bytes[2 * i + first] << 8) | bytes[2 * i + second];
+  let length = whole;
+  for (let i = 0; i < whole; i++) {
+    const code = codes[i];
+    if (isHigh(code) && i + 1 < whole && isLow(codes[i + 1])) i++;
+    else if (isHigh(code) || isLow(code)) {
+      if (fatal) return null;
+      codes[i] = 0xfffd;
+      // A surrogate and half a unit after it are one mistake.
+      if (isCut && i + 1 === whole && isHigh(code)) return fromCodes(codes.subarray(0, whole));
+    }
+  }
+  if (isCut) {
+    if (fatal) return null;
+    codes[length++] = 0xfffd;
+  }
   return fromCodes(codes);
+}
+
+/** How many bytes at the end wait for more. */
+function incompleteUtf16(bytes, isBig) {
+  const half = bytes.length % 2;
+  const end = bytes.length - half;
+  if (end === 0) return half;
+  const code = (bytes[end - (isBig ? 2 : 1)] << 8) | bytes[end - (isBig ? 1 : 2)];
+  return half + (isHigh(code) ? 2 : 0);
 }
 
 /** A function from bytes to text for a charset, or undefined if it is not known. */
 export function decoderFor(name) {
-  const encoding = LABELS[StringPrototypeToLowerCase(StringPrototypeTrim(name))];
+  const encoding = encodingOf(name);
   if (encoding === 'utf-8') return (bytes) => native.utf8Decode(bytes, false);
-  if (encoding === 'utf-16le') return decodeUtf16;
-  return encoding === 'windows-1252' ? decode1252 : undefined;
+  if (encoding === 'windows-1252') return decode1252;
+  return encoding === undefined
+    ? undefined
+    : (bytes) => decodeUtf16(bytes, encoding === 'utf-16be', false);
 }
 
 /** How many bytes at the end are the beginning of a UTF-8 sequence that is still incomplete. */
 function incompleteUtf8(bytes) {
-  const length = bytes.length;
+  const { length } = bytes;
   for (let back = 1; back <= 3 && back <= length; back++) {
     const byte = bytes[length - back];
     if (byte < 0x80) return 0;
     if (byte < 0xc0) continue;
     const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-    return size > back && byte < 0xf5 ? back : 0;
+    if (byte < 0xc2 || byte > 0xf4 || size <= back) return 0;
+    return back === 1 || maySecond(byte, bytes[length - back + 1]) ? back : 0;
   }
   return 0;
 }
 
+/** Whether a byte may come second after the first of a sequence: no overlong, no surrogates. */
+function maySecond(first, second) {
+  if (first === 0xe0) return second >= 0xa0;
+  if (first === 0xed) return second < 0xa0;
+  if (first === 0xf0) return second >= 0x90;
+  return first !== 0xf4 || second < 0x90;
+}
+
 const EMPTY = new SafeUint8Array(0);
 
-/** `TextDecoder` of the Encoding standard, for UTF-8, UTF-16LE and windows-1252. */
+/** `TextDecoder` of the Encoding standard, for UTF-8, UTF-16 and windows-1252. */
 export class TextDecoder {
   #encoding;
   #fatal;
@@ -175,12 +227,14 @@ export class TextDecoder {
   #markSeen = false;
   #rest = EMPTY;
 
-  constructor(name = 'utf-8', options = undefined) {
-    const encoding = LABELS[StringPrototypeToLowerCase(StringPrototypeTrim(`${name}`))];
+  constructor(label = 'utf-8', options = undefined) {
+    const name = domText(label);
+    const encoding = encodingOf(name);
     if (encoding === undefined) {
-      const error = new SafeRangeError(`The "${name}" encoding is not supported`);
-      error.code = 'ERR_ENCODING_NOT_SUPPORTED';
-      throw error;
+      throw rangeError('ERR_ENCODING_NOT_SUPPORTED', `The "${name}" encoding is not supported`);
+    }
+    if (options !== undefined && options !== null && !isObject(options)) {
+      throw invalidArg('options', 'of type object', options);
     }
     this.#encoding = encoding;
     this.#fatal = Boolean(options?.fatal);
@@ -188,24 +242,22 @@ export class TextDecoder {
   }
 
   get encoding() {
-    return this.#encoding;
+    return check(this).#encoding;
   }
 
   get fatal() {
-    return this.#fatal;
+    return check(this).#fatal;
   }
 
   get ignoreBOM() {
-    return this.#ignoreMark;
+    return check(this).#ignoreMark;
   }
 
   decode(input = EMPTY, options = undefined) {
+    check(this);
     let bytes = viewBytes(input);
     if (bytes === undefined) {
-      throw typeError(
-        'ERR_INVALID_ARG_TYPE',
-        'The "list" argument must be an instance of ArrayBuffer or ArrayBufferView.',
-      );
+      throw invalidArg('list', 'an instance of ArrayBuffer or ArrayBufferView', input);
     }
     const isStream = Boolean(options?.stream);
     if (this.#rest.length > 0) {
@@ -213,10 +265,11 @@ export class TextDecoder {
       this.#rest = EMPTY;
     }
     if (isStream) bytes = this.#keepRest(bytes);
-    let text = this.#convert(bytes, isStream);
+    let text = this.#convert(bytes);
     if (!this.#markSeen && text !== '') {
       this.#markSeen = true;
-      if (!this.#ignoreMark && text.charCodeAt(0) === 0xfeff) text = text.slice(1);
+      const hasMark = !this.#ignoreMark && StringPrototypeCharCodeAt(text, 0) === 0xfeff;
+      if (hasMark) text = StringPrototypeSlice(text, 1);
     }
     if (!isStream) this.#markSeen = false;
     return text;
@@ -225,36 +278,46 @@ export class TextDecoder {
   #keepRest(bytes) {
     let count = 0;
     if (this.#encoding === 'utf-8') count = incompleteUtf8(bytes);
-    else if (this.#encoding === 'utf-16le') count = bytes.length % 2;
+    else if (this.#encoding !== 'windows-1252') {
+      count = incompleteUtf16(bytes, this.#encoding === 'utf-16be');
+    }
     if (count === 0) return bytes;
     const offset = bytes.byteOffset + bytes.length - count;
-    this.#rest = new SafeUint8Array(bytes.buffer.slice(offset, offset + count));
+    this.#rest = new SafeUint8Array(ArrayBufferSlice(bytes.buffer, offset, offset + count));
     return new SafeUint8Array(bytes.buffer, bytes.byteOffset, bytes.length - count);
   }
 
-  #convert(bytes, isStream) {
-    if (this.#encoding === 'windows-1252') return decode1252(bytes);
-    if (this.#encoding === 'utf-8') {
-      const text = native.utf8Decode(bytes, this.#fatal);
-      if (text === null) throw invalidData('utf-8');
-      return text;
-    }
-    const isCut = !isStream && bytes.length % 2 === 1;
-    if (isCut && this.#fatal) throw invalidData('utf-16le');
-    return decodeUtf16(bytes) + (isCut ? '\ufffd' : '');
+  #convert(bytes) {
+    const encoding = this.#encoding;
+    if (encoding === 'windows-1252') return decode1252(bytes);
+    const text =
+      encoding === 'utf-8'
+        ? native.utf8Decode(bytes, this.#fatal)
+        : decodeUtf16(bytes, encoding === 'utf-16be', this.#fatal);
+    if (text !== null) return text;
+    this.#markSeen = false;
+    throw typeError(
+      'ERR_ENCODING_INVALID_ENCODED_DATA',
+      `The encoded data was not valid for encoding ${encoding}`,
+    );
+  }
+
+  static check(decoder) {
+    if (!isObject(decoder) || !(#rest in decoder)) throw invalidThis('TextDecoder');
+    return decoder;
   }
 }
 
-function invalidData(encoding) {
-  return typeError(
-    'ERR_ENCODING_INVALID_ENCODED_DATA',
-    `The encoded data was not valid for encoding ${encoding}`,
-  );
-}
+const { check } = TextDecoder;
+delete TextDecoder.check;
+
+asInterface(TextEncoder, 'TextEncoder');
+asInterface(TextDecoder, 'TextDecoder');
 
 /** Base64 of a string whose characters are bytes. */
 export function btoa(data) {
-  const text = SafeString(data);
+  if (arguments.length === 0) throw missingArgs('data');
+  const text = domText(data);
   const bytes = new SafeUint8Array(text.length);
   for (let i = 0; i < text.length; i++) {
     const code = StringPrototypeCharCodeAt(text, i);
@@ -266,7 +329,8 @@ export function btoa(data) {
 
 /** The opposite of `btoa`. */
 export function atob(data) {
-  const bytes = native.base64Decode(SafeString(data));
+  if (arguments.length === 0) throw missingArgs('data');
+  const bytes = native.base64Decode(domText(data));
   if (bytes === null) {
     throw new DOMException(
       'The string to be decoded is not correctly encoded.',

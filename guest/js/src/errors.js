@@ -1,5 +1,6 @@
 // Errors: making them, describing them, and stack traces that look like Node's.
 
+import { inspect } from 'node-inspect-extracted';
 import {
   ArrayPrototypeJoin,
   ObjectDefineProperty,
@@ -44,10 +45,13 @@ export function nativeError(failure) {
   return codedError(failure.code, failure.message);
 }
 
-/** Name, message and stack of what a function threw; never throws itself. */
+/**
+ * Name, message and stack of what a function threw; never throws itself. What is no error has no
+ * name, and is told as `console.log` would.
+ */
 export function describe(thrown) {
-  if (!isObject(thrown)) {
-    return { name: 'Error', message: 'Uncaught ' + text(thrown), stack: '' };
+  if (!isObject(thrown) || (property(thrown, 'stack') === '' && !property(thrown, 'name'))) {
+    return { name: '', message: inspected(thrown), stack: '' };
   }
   return {
     name: property(thrown, 'name') || 'Error',
@@ -62,6 +66,14 @@ function property(object, name) {
     return value === undefined ? '' : text(value);
   } catch {
     return '';
+  }
+}
+
+function inspected(value) {
+  try {
+    return inspect(value);
+  } catch {
+    return text(value);
   }
 }
 
@@ -106,6 +118,7 @@ function installStackTraces() {
   const isNative = uncurryThis(CallSite.isNative);
 
   const calledFunction = uncurryThis(CallSite.getFunction);
+  completeCallSites(CallSite);
 
   const frame = (site) => {
     const name = functionName(site);
@@ -127,6 +140,32 @@ function installStackTraces() {
     }
     return ArrayPrototypeJoin(lines, '\n');
   };
+}
+
+/** Adds what V8's call sites have besides: packages (`depd`, under Express) call it. */
+function completeCallSites(CallSite) {
+  const answers = {
+    getEvalOrigin: undefined,
+    getMethodName: null,
+    getPromiseIndex: null,
+    getThis: undefined,
+    getTypeName: null,
+    isAsync: false,
+    isConstructor: false,
+    isEval: false,
+    isPromiseAll: false,
+    isToplevel: true,
+  };
+  const names = ObjectKeys(answers);
+  for (let i = 0; i < names.length; i++) {
+    const value = answers[names[i]];
+    if (CallSite[names[i]] !== undefined) continue;
+    ObjectDefineProperty(CallSite, names[i], {
+      configurable: true,
+      value: () => value,
+      writable: true,
+    });
+  }
 }
 
 // V8, where the tests run, has its own.

@@ -8,8 +8,8 @@ import {
   ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor,
   ObjectKeys,
+  ReflectApply,
   ReflectOwnKeys,
-  SafeString,
   SafeTypeError,
   StringPrototypeCharCodeAt,
   StringPrototypeSlice,
@@ -18,11 +18,12 @@ import {
   isObject,
 } from './primordials.js';
 import { isFieldValue, isToken, readFields, writeFields } from './fields.js';
+import { asInterface, checkCount, domText, pairIterators } from './webidl.js';
 
 const CUSTOM_INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 function checkName(name) {
-  const text = typeof name === 'string' ? name : SafeString(name);
+  const text = typeof name === 'string' ? name : domText(name);
   if (!isToken(text)) throw new SafeTypeError(`Headers: "${text}" is an invalid header name.`);
   return StringPrototypeToLowerCase(text);
 }
@@ -31,7 +32,7 @@ const isSpace = (code) => code === 32 || code === 9 || code === 13 || code === 1
 
 /** Takes white space off both ends, as the standard normalises values. */
 function checkValue(value) {
-  let text = typeof value === 'string' ? value : SafeString(value);
+  let text = typeof value === 'string' ? value : domText(value);
   let start = 0;
   let end = text.length;
   while (start < end && isSpace(StringPrototypeCharCodeAt(text, start))) start++;
@@ -50,6 +51,8 @@ export class Headers {
   /** What the table is read from when it is first needed. */
   #text = '';
   #isFrozen = false;
+  /** The pairs in the order of iteration, until something changes. */
+  #sorted = null;
 
   constructor(init = undefined) {
     if (init === undefined) return;
@@ -69,20 +72,24 @@ export class Headers {
 
   #change() {
     if (this.#isFrozen) throw new SafeTypeError('Headers: these headers are immutable.');
+    this.#sorted = null;
     return this.#read();
   }
 
   append(name, value) {
+    checkCount('Headers.append', arguments.length, 2);
     const key = checkName(name);
     add(this.#change(), key, checkValue(value));
   }
 
   delete(name) {
+    checkCount('Headers.delete', arguments.length, 1);
     const key = checkName(name);
     delete this.#change()[key];
   }
 
   get(name) {
+    checkCount('Headers.get', arguments.length, 1);
     const value = this.#read()[checkName(name)];
     if (value === undefined) return null;
     return ArrayIsArray(value) ? ArrayPrototypeJoin(value, ', ') : value;
@@ -93,10 +100,12 @@ export class Headers {
   }
 
   has(name) {
+    checkCount('Headers.has', arguments.length, 1);
     return this.#read()[checkName(name)] !== undefined;
   }
 
   set(name, value) {
+    checkCount('Headers.set', arguments.length, 2);
     const key = checkName(name);
     const text = checkValue(value);
     this.#change()[key] = key === 'set-cookie' ? [text] : text;
@@ -106,32 +115,32 @@ export class Headers {
     if (typeof callback !== 'function') {
       throw new SafeTypeError('Headers.forEach: the callback must be a function.');
     }
-    for (const [name, value] of this) callback.call(thisArg, value, name, this);
-  }
-
-  *entries() {
-    const table = this.#read();
-    const names = ArrayPrototypeSort(ObjectKeys(table));
-    for (let i = 0; i < names.length; i++) {
-      const value = table[names[i]];
-      if (!ArrayIsArray(value)) {
-        yield [names[i], value];
-        continue;
-      }
-      for (let j = 0; j < value.length; j++) yield [names[i], value[j]];
+    for (let i = 0; ; i++) {
+      const pair = pairAt(this, i);
+      if (pair === undefined) return;
+      ReflectApply(callback, thisArg, [pair[1], pair[0], this]);
     }
   }
 
-  *keys() {
-    for (const [name] of this.entries()) yield name;
+  entries() {
+    this.#read();
+    return iterate(this, 'entries');
   }
 
-  *values() {
-    for (const [, value] of this.entries()) yield value;
+  keys() {
+    this.#read();
+    return iterate(this, 'keys');
   }
 
-  [Symbol.iterator]() {
-    return this.entries();
+  values() {
+    this.#read();
+    return iterate(this, 'values');
+  }
+
+  /** The pair at a place, for iterators, which see every change. */
+  static pairAt(headers, index) {
+    headers.#sorted ??= sortedPairs(headers.#read());
+    return headers.#sorted[index];
   }
 
   [CUSTOM_INSPECT](depth, options, inspect) {
@@ -154,7 +163,9 @@ export class Headers {
   /** Sets a field unless it is there already; the name is in lower case and valid. */
   static setDefault(headers, name, value) {
     const table = headers.#read();
-    if (table[name] === undefined) table[name] = value;
+    if (table[name] !== undefined) return;
+    table[name] = value;
+    headers.#sorted = null;
   }
 
   /** A copy that can be changed. */
@@ -171,10 +182,11 @@ export class Headers {
   }
 }
 
-const { copy, freeze, fromText, isHeaders, setDefault, toText } = Headers;
-for (const name of ['copy', 'freeze', 'fromText', 'isHeaders', 'setDefault', 'toText']) {
+const { copy, freeze, fromText, isHeaders, pairAt, setDefault, toText } = Headers;
+for (const name of ['copy', 'freeze', 'fromText', 'isHeaders', 'pairAt', 'setDefault', 'toText']) {
   delete Headers[name];
 }
+const iterate = pairIterators('Headers', pairAt);
 
 export {
   copy as copyHeaders,
@@ -190,22 +202,39 @@ function add(table, name, value) {
   if (name === 'set-cookie') {
     if (earlier === undefined) table[name] = [value];
     else append(earlier, value);
+  } else if (earlier === undefined) {
+    table[name] = value;
   } else {
-    table[name] = earlier === undefined ? value : earlier + ', ' + value;
+    table[name] = earlier + (name === 'cookie' ? '; ' : ', ') + value;
   }
 }
 
+function sortedPairs(table) {
+  const pairs = [];
+  const names = ArrayPrototypeSort(ObjectKeys(table));
+  for (let i = 0; i < names.length; i++) {
+    const value = table[names[i]];
+    if (!ArrayIsArray(value)) append(pairs, [names[i], value]);
+    else for (let j = 0; j < value.length; j++) append(pairs, [names[i], value[j]]);
+  }
+  return pairs;
+}
+
 function fill(headers, init) {
-  if (init[Symbol.iterator] === undefined) {
+  const method = init[Symbol.iterator];
+  if (method === undefined || method === null) {
     const names = ReflectOwnKeys(init);
     for (let i = 0; i < names.length; i++) {
       const property = ObjectGetOwnPropertyDescriptor(init, names[i]);
-      if (property.enumerable) headers.append(names[i], init[names[i]]);
+      if (property?.enumerable === true) headers.append(names[i], init[names[i]]);
     }
     return;
   }
+  if (typeof method !== 'function') {
+    throw new SafeTypeError('Headers: the initial value is not iterable.');
+  }
   for (const pair of init) {
-    const both = isObject(pair) ? [...pair] : [];
+    const both = isObject(pair) && typeof pair[Symbol.iterator] === 'function' ? [...pair] : [];
     if (both.length !== 2) {
       throw new SafeTypeError('Headers: each pair must be a list of name and value.');
     }
@@ -213,7 +242,9 @@ function fill(headers, init) {
   }
 }
 
-ObjectDefineProperty(Headers.prototype, Symbol.toStringTag, {
+asInterface(Headers, 'Headers');
+ObjectDefineProperty(Headers.prototype, Symbol.iterator, {
   configurable: true,
-  value: 'Headers',
+  value: Headers.prototype.entries,
+  writable: true,
 });

@@ -5,7 +5,6 @@
 
 import {
   JSONParse,
-  ObjectAssign,
   ObjectCreate,
   ObjectKeys,
   ReflectApply,
@@ -15,10 +14,9 @@ import {
   StringPrototypeStartsWith,
   append,
 } from './primordials.js';
-import { builtin, builtinNames, define, isBuiltin } from './builtins.js';
+import { builtin } from './builtins.js';
 import { codedError, typeError } from './errors.js';
 import { native } from './native.js';
-import { fileURLToPath } from './node-url.js';
 
 /** Loaded modules by path: what `require.cache` is. */
 const cache = ObjectCreate(null);
@@ -176,18 +174,4 @@ export function loadedFiles() {
   return ObjectKeys(seen);
 }
 
-/** `require` as the file at a path or file URL would have it. */
-function createRequire(file) {
-  const text = `${file}`;
-  const path = StringPrototypeStartsWith(text, 'file://') ? fileURLToPath(text) : text;
-  return makeRequire(new Module(path, null));
-}
-
-define('module', () =>
-  ObjectAssign(Module, {
-    Module,
-    builtinModules: builtinNames(),
-    createRequire,
-    isBuiltin: (name) => isBuiltin(`${name}`),
-  }),
-);
+export { Module, cache, makeRequire, requireFrom, searchPaths };

@@ -1,23 +1,32 @@
 // `process`: what of it makes sense in a sandbox. The environment can be read and not changed.
 
+import EventEmitter from 'events';
 import {
-  ArrayPrototypePush,
   MathFloor,
+  ObjectAssign,
   ObjectCreate,
   ObjectDefineProperty,
   ObjectFreeze,
+  ObjectSetPrototypeOf,
   PromisePrototypeThen,
   PromiseResolve,
   ReflectApply,
+  SafeError,
   SafeProxy,
   SafeString,
+  StringPrototypeLastIndexOf,
+  StringPrototypeSlice,
+  isObject,
 } from './primordials.js';
-import { codedError } from './errors.js';
+import { viewBytes } from './encoding.js';
+import { codedError, typeError } from './errors.js';
 import { guarded } from './lifecycle.js';
 import { native, touch } from './native.js';
 
 /** The Node.js whose behaviour we follow. */
 const VERSION = '20.19.0';
+/** The level of the log that warnings have. */
+const WARN = 3;
 
 // An ordinary object behind a proxy that says yes to every change and makes none, because a
 // refused assignment would throw in strict code.
@@ -54,43 +63,61 @@ function refused(name) {
 }
 
 /** A stream whose lines are entries of the log. */
-function output(level) {
-  let partial = '';
-  const flush = () => {
-    if (partial !== '') native.log(level, partial);
-    partial = '';
+class Output extends EventEmitter {
+  #level;
+  #partial = '';
+  #flush = () => {
+    if (this.#partial !== '') native.log(this.#level, this.#partial);
+    this.#partial = '';
   };
-  return {
-    isTTY: false,
-    fd: level === 4 ? 2 : 1,
-    writable: true,
-    columns: 80,
-    write(chunk, encoding, callback) {
-      // What has no end of line yet waits for it, but no longer than the running code.
-      const isWaiting = partial !== '';
-      partial += SafeString(chunk);
-      const end = partial.lastIndexOf('\n');
-      if (end >= 0) {
-        native.log(level, partial.slice(0, end));
-        partial = partial.slice(end + 1);
-      }
-      if (partial !== '' && !isWaiting) nextTick(flush);
-      const done = typeof encoding === 'function' ? encoding : callback;
-      if (typeof done === 'function') nextTick(done);
-      return true;
-    },
-    end() {},
-    on() {
-      return this;
-    },
-    once() {
-      return this;
-    },
-    emit: () => false,
-    removeListener() {
-      return this;
-    },
-  };
+
+  constructor(level, fd) {
+    super();
+    this.#level = level;
+    this.fd = fd;
+    this.isTTY = false;
+    this.writable = true;
+    this.columns = 80;
+  }
+
+  write(chunk, encoding, callback) {
+    // What has no end of line yet waits for it, but no longer than the running code.
+    const isWaiting = this.#partial !== '';
+    const bytes = viewBytes(chunk);
+    this.#partial += bytes === undefined ? SafeString(chunk) : native.utf8Decode(bytes, false);
+    const end = StringPrototypeLastIndexOf(this.#partial, '\n');
+    if (end >= 0) {
+      native.log(this.#level, StringPrototypeSlice(this.#partial, 0, end));
+      this.#partial = StringPrototypeSlice(this.#partial, end + 1);
+    }
+    if (this.#partial !== '' && !isWaiting) nextTick(this.#flush);
+    const done = typeof encoding === 'function' ? encoding : callback;
+    if (typeof done === 'function') nextTick(done);
+    return true;
+  }
+
+  end(chunk, encoding, callback) {
+    const done = [chunk, encoding, callback].find((one) => typeof one === 'function');
+    if (chunk !== undefined && chunk !== null && chunk !== done) this.write(chunk);
+    if (done !== undefined) nextTick(done);
+    return this;
+  }
+
+  cork() {}
+
+  uncork() {}
+
+  destroy() {
+    return this;
+  }
+
+  getColorDepth() {
+    return 1;
+  }
+
+  hasColors() {
+    return false;
+  }
 }
 
 const SETTLED = PromiseResolve(undefined);
@@ -101,6 +128,9 @@ function run(callback, args) {
 
 /** Runs a callback when the running code is finished, before any timer. */
 export function nextTick(callback, ...args) {
+  if (typeof callback !== 'function') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'The "callback" argument must be of type function.');
+  }
   PromisePrototypeThen(SETTLED, () => guarded(run, callback, args));
 }
 
@@ -127,60 +157,133 @@ hrtime.bigint = function bigint() {
 
 const noUsage = () => ({ rss: 0, heapTotal: 0, heapUsed: 0, external: 0, arrayBuffers: 0 });
 
-function self() {
-  return process;
+const USAGE = [
+  'userCPUTime',
+  'systemCPUTime',
+  'maxRSS',
+  'sharedMemorySize',
+  'unsharedDataSize',
+  'unsharedStackSize',
+  'minorPageFault',
+  'majorPageFault',
+  'swappedOut',
+  'fsRead',
+  'fsWrite',
+  'ipcSent',
+  'ipcReceived',
+  'signalsCount',
+  'voluntaryContextSwitches',
+  'involuntaryContextSwitches',
+];
+
+function resourceUsage() {
+  const usage = {};
+  for (const name of USAGE) usage[name] = 0;
+  return usage;
+}
+
+/** The warning as an `Error`, named and coded as it was asked for. */
+function toWarning(warning, type, code) {
+  let detail;
+  if (isObject(type) && typeof type !== 'function') ({ type, code, detail } = type);
+  if (typeof warning !== 'string' && !(warning instanceof SafeError)) {
+    throw typeError(
+      'ERR_INVALID_ARG_TYPE',
+      'The "warning" argument must be of type string or an instance of Error.',
+    );
+  }
+  if (warning instanceof SafeError) return warning;
+  const made = new SafeError(warning);
+  made.name = typeof type === 'string' ? type : 'Warning';
+  if (typeof code === 'string') made.code = code;
+  if (typeof detail === 'string') made.detail = detail;
+  return made;
+}
+
+/** Logs a warning, and tells who listens for `'warning'`. */
+function emitWarning(warning, type, code) {
+  const made = toWarning(warning, type, code);
+  if (made.name === 'DeprecationWarning' && process.noDeprecation) return;
+  const mark = made.code === undefined ? '' : `[${made.code}] `;
+  const detail = made.detail === undefined ? '' : `\n${made.detail}`;
+  native.log(WARN, `(node:1) ${mark}${made.name}: ${made.message}${detail}`);
+  nextTick(() => process.emit('warning', made));
 }
 
 /** `process`. */
-export const process = {
-  env,
-  version: `v${VERSION}`,
-  versions: ObjectFreeze({ node: VERSION, ampoule: '0.1.0', quickjs: 'ng', v8: '0.0.0' }),
-  release: ObjectFreeze({ name: 'node', lts: 'Iron' }),
-  platform: 'linux',
-  arch: 'wasm32',
-  title: 'ampoule',
-  pid: 1,
-  ppid: 0,
-  argv: ['/usr/bin/node', '/app/index.js'],
-  argv0: 'node',
-  execArgv: [],
-  execPath: '/usr/bin/node',
-  exitCode: undefined,
-  features: ObjectFreeze({ inspector: false, ipv6: true, tls: true, uv: false }),
-  config: ObjectFreeze({ target_defaults: {}, variables: {} }),
-  stdout: output(2),
-  stderr: output(4),
-  cwd: () => '/app',
-  umask: (mask) => (mask === undefined ? 0o22 : refused('umask')()),
-  getuid: () => 1000,
-  geteuid: () => 1000,
-  getgid: () => 1000,
-  getegid: () => 1000,
-  getgroups: () => [1000],
-  uptime() {
-    touch('process.uptime()');
-    return native.now() / 1000;
+export const process = ObjectSetPrototypeOf(
+  {
+    version: `v${VERSION}`,
+    versions: ObjectFreeze({
+      node: VERSION,
+      ampoule: '0.1.0',
+      quickjs: 'ng',
+      v8: '0.0.0',
+      modules: '115',
+    }),
+    release: ObjectFreeze({ name: 'node', lts: 'Iron' }),
+    platform: 'linux',
+    arch: 'wasm32',
+    title: 'ampoule',
+    pid: 1,
+    ppid: 0,
+    argv: ['/usr/bin/node', '/app/index.js'],
+    argv0: 'node',
+    execArgv: [],
+    execPath: '/usr/bin/node',
+    exitCode: undefined,
+    debugPort: 9229,
+    features: ObjectFreeze({
+      inspector: false,
+      debug: false,
+      uv: false,
+      ipv6: true,
+      tls_alpn: true,
+      tls_sni: true,
+      tls_ocsp: false,
+      tls: true,
+      cached_builtins: true,
+    }),
+    config: ObjectFreeze({ target_defaults: ObjectFreeze({}), variables: ObjectFreeze({}) }),
+    report: undefined,
+    allowedNodeEnvironmentFlags: new Set(),
+    stdout: new Output(2, 1),
+    stderr: new Output(4, 2),
+    cwd: () => '/app',
+    umask: (mask) => (mask === undefined ? 0o22 : refused('umask')()),
+    getuid: () => 1000,
+    geteuid: () => 1000,
+    getgid: () => 1000,
+    getegid: () => 1000,
+    getgroups: () => [1000],
+    uptime() {
+      touch('process.uptime()');
+      return native.now() / 1000;
+    },
+    hrtime,
+    nextTick,
+    memoryUsage: ObjectAssign(noUsage, { rss: () => 0 }),
+    constrainedMemory: () => 0,
+    availableMemory: () => 0,
+    cpuUsage: () => ({ user: 0, system: 0 }),
+    resourceUsage,
+    emitWarning,
+    getActiveResourcesInfo: () => [],
+    hasUncaughtExceptionCaptureCallback: () => false,
+    setUncaughtExceptionCaptureCallback() {},
+    setSourceMapsEnabled() {},
   },
-  hrtime,
-  nextTick,
-  memoryUsage: Object.assign(noUsage, { rss: () => 0 }),
-  cpuUsage: () => ({ user: 0, system: 0 }),
-  resourceUsage: () => ObjectCreate(null),
-  emitWarning(warning) {
-    native.log(3, SafeString(warning?.message ?? warning));
-  },
-  emit: () => false,
-  listeners: () => [],
-  listenerCount: () => 0,
-  eventNames: () => [],
-  setMaxListeners: self,
-  getMaxListeners: () => 10,
-};
+  ObjectCreate(EventEmitter.prototype),
+);
 
-const names = ['on', 'once', 'off', 'addListener', 'removeListener', 'removeAllListeners'];
-ArrayPrototypePush(names, 'prependListener', 'prependOnceListener');
-for (const name of names) process[name] = self;
+// `process.env = {…}` has no effect either.
+ObjectDefineProperty(process, 'env', {
+  configurable: false,
+  enumerable: true,
+  get: () => env,
+  set() {},
+});
+
 for (const name of [
   'exit',
   'abort',
@@ -197,6 +300,7 @@ for (const name of [
   'disconnect',
   'reallyExit',
   'binding',
+  'loadEnvFile',
 ]) {
   process[name] = refused(name);
 }

@@ -11,19 +11,30 @@ import {
   ArrayPrototypeJoin,
   JSONStringify,
   NumberIsInteger,
+  NumberIsNaN,
   ObjectAssign,
   ObjectCreate,
   ObjectKeys,
   PromisePrototypeThen,
   PromiseResolve,
+  ReflectApply,
+  RegExpPrototypeExec,
   SafeString,
+  SafeUint8Array,
+  StringPrototypeIndexOf,
   StringPrototypeReplaceAll,
+  StringPrototypeSlice,
+  TypedArrayBuffer,
+  TypedArrayByteLength,
+  TypedArrayByteOffset,
   append,
   encodeURI,
+  isObject,
 } from './primordials.js';
 import { BodyWriter } from './body-writer.js';
-import { Buffer } from './buffer.js';
-import { viewBytes } from './encoding.js';
+import { Buffer, asBuffer } from './buffer.js';
+import { builtin } from './builtins.js';
+import { utf8Length, viewBytes } from './encoding.js';
 import { codedError, rangeError, typeError } from './errors.js';
 import { fieldName, fieldValue, writeFields } from './fields.js';
 import {
@@ -31,6 +42,7 @@ import {
   beginAnswer,
   endAnswer,
   endIfDone,
+  fail,
   guarded,
   headersSent,
   hold,
@@ -38,7 +50,7 @@ import {
 } from './lifecycle.js';
 import { HTML_TYPE, JSON_TYPE, TEXT_TYPE, contentType, withCharset } from './mime.js';
 import { native } from './native.js';
-import { request } from './request.js';
+import { request, setResponse } from './request.js';
 import { state } from './state.js';
 
 // The header section of the commonest answers, ready made.
@@ -49,6 +61,13 @@ const TEXT_FIELDS = `content-type: ${TEXT_TYPE}\r\n`;
 /** Lower-case names to a value or a list of values. */
 const fields = ObjectCreate(null);
 let writer = null;
+/** `writeHead` was called: the header section stands, though it has not gone out. */
+let isHeadWritten = false;
+/** What a program put in the place of `writeHead`, to be called before the headers go out. */
+let ownWriteHead = null;
+
+/** What Express has and few ask for; made when it is first needed. */
+const more = () => builtin('internal/express');
 
 const { respond } = native;
 const SETTLED = PromiseResolve(undefined);
@@ -61,14 +80,14 @@ function checkStatus(code) {
 }
 
 function setField(name, value) {
-  if (state.answerBegun) throw headersSent('set');
+  if (state.answerBegun || isHeadWritten) throw headersSent('set');
   const key = fieldName(name);
   fields[key] = fieldValue(key, value);
   state.hasFields = true;
 }
 
 function appendField(name, value) {
-  if (state.answerBegun) throw headersSent('append');
+  if (state.answerBegun || isHeadWritten) throw headersSent('append');
   const key = fieldName(name);
   const more = fieldValue(key, value);
   const earlier = fields[key];
@@ -84,8 +103,9 @@ function appendField(name, value) {
 }
 
 /** The header section, and the body unless the status forbids one. */
-function prepare(body, type, typeFields) {
+function prepare(given, type, typeFields) {
   const status = checkStatus(state.statusCode);
+  const body = status === 205 ? undefined : given;
   if (status === 204 || status === 304) return { status, text: bodilessFields(), body: undefined };
   if (!state.hasFields) return { status, text: typeFields, body };
   if (type !== '' && fields['content-type'] === undefined) fields['content-type'] = type;
@@ -110,7 +130,15 @@ function announce(isFinished) {
   });
 }
 
+/** Lets a program that replaced `writeHead` (as `on-headers` does) have its say. */
+function callWriteHead() {
+  if (ownWriteHead === null || isHeadWritten) return;
+  ReflectApply(ownWriteHead, response, [state.statusCode]);
+  isHeadWritten = true;
+}
+
 function begin() {
+  callWriteHead();
   const status = checkStatus(state.statusCode);
   const isBodiless = status === 204 || status === 304;
   const text = isBodiless ? bodilessFields() : writeFields(fields);
@@ -150,17 +178,50 @@ function whenDone(callback) {
  */
 const sendWhole = function (body, type, typeFields) {
   if (state.answerBegun) throw headersSent('set');
-  if (state.hasFields || state.statusCode !== 200) {
-    const whole = prepare(body, type, typeFields);
-    answer(whole.status, whole.text, whole.body);
-  } else {
-    state.answerBegun = true;
-    respond(200, typeFields, body);
-    state.answerEnded = true;
-    if (state.handlerReturned) endIfDone();
+  if (state.hasFields || state.statusCode !== 200 || response.end !== end) {
+    sendBesides(body, type, typeFields);
+    return;
   }
+  state.answerBegun = true;
+  respond(200, typeFields, body);
+  state.answerEnded = true;
+  if (state.handlerReturned) endIfDone();
   if (response._eventsCount > 0) announce(true);
 };
+
+/** `sendWhole` when there is more to it. */
+function sendBesides(body, type, typeFields) {
+  const isHooked = response.end !== end || ownWriteHead !== null;
+  if (fields.etag !== undefined || fields['last-modified'] !== undefined) {
+    if (request.fresh) state.statusCode = 304;
+  }
+  if (!isHooked) {
+    finishWhole(body, type, typeFields);
+    return;
+  }
+  if (type !== '' && fields['content-type'] === undefined) fields['content-type'] = type;
+  state.hasFields = true;
+  if (body !== undefined && fields['content-length'] === undefined) {
+    const length = typeof body === 'string' ? utf8Length(body) : body.length;
+    fields['content-length'] = SafeString(length);
+  }
+  const chunk = isObject(body) ? bufferOf(body) : body;
+  response.end(chunk, typeof body === 'string' ? 'utf8' : undefined);
+}
+
+/** The same memory as a `Buffer`; what was given stays what it is. */
+function bufferOf(bytes) {
+  const length = TypedArrayByteLength(bytes);
+  return asBuffer(new SafeUint8Array(TypedArrayBuffer(bytes), TypedArrayByteOffset(bytes), length));
+}
+
+/** Sends the whole answer as it is. */
+function finishWhole(body, type, typeFields) {
+  callWriteHead();
+  const whole = prepare(body, type, typeFields);
+  answer(whole.status, whole.text, whole.body);
+  if (response._eventsCount > 0) announce(true);
+}
 
 /** `res`. */
 class ServerResponse extends EventEmitter {
@@ -173,7 +234,29 @@ class ServerResponse extends EventEmitter {
   }
 
   get headersSent() {
+    return state.answerBegun || isHeadWritten;
+  }
+
+  // Names of Node's own that packages look at.
+
+  get _header() {
+    return this.headersSent ? writeFields(fields) : null;
+  }
+
+  get _headerSent() {
     return state.answerBegun;
+  }
+
+  get _headers() {
+    return this.getHeaders();
+  }
+
+  get _closed() {
+    return state.answerEnded;
+  }
+
+  _implicitHeader() {
+    this.writeHead(state.statusCode);
   }
 
   get writableEnded() {
@@ -204,9 +287,48 @@ class ServerResponse extends EventEmitter {
     return !this.writableEnded;
   }
 
+  get writableNeedDrain() {
+    return writer !== null && writer.queuedBytes > 16384;
+  }
+
+  get writableCorked() {
+    return 0;
+  }
+
+  get writableObjectMode() {
+    return false;
+  }
+
+  get writableAborted() {
+    return writer !== null && writer.isAborted;
+  }
+
+  get errored() {
+    return null;
+  }
+
+  get closed() {
+    return state.answerEnded;
+  }
+
   get req() {
     return request;
   }
+
+  // Express sets it, to the same.
+  set req(_given) {}
+
+  get socket() {
+    return request.socket;
+  }
+
+  set socket(_given) {}
+
+  get connection() {
+    return request.socket;
+  }
+
+  set connection(_given) {}
 
   status(code) {
     state.statusCode = checkStatus(code);
@@ -264,12 +386,16 @@ class ServerResponse extends EventEmitter {
     return ObjectKeys(fields);
   }
 
+  getRawHeaderNames() {
+    return ObjectKeys(fields);
+  }
+
   hasHeader(name) {
     return fields[fieldName(name)] !== undefined;
   }
 
   removeHeader(name) {
-    if (state.answerBegun) throw headersSent('remove');
+    if (state.answerBegun || isHeadWritten) throw headersSent('remove');
     delete fields[fieldName(name)];
   }
 
@@ -293,8 +419,12 @@ class ServerResponse extends EventEmitter {
   }
 
   vary(name) {
-    const names = ArrayIsArray(name) ? ArrayPrototypeJoin(name, ', ') : SafeString(name);
-    appendField('vary', names);
+    more().vary(this, name);
+    return this;
+  }
+
+  links(given) {
+    more().links(this, given);
     return this;
   }
 
@@ -307,33 +437,37 @@ class ServerResponse extends EventEmitter {
 
   cookie(name, value, options) {
     const text = typeof value === 'object' ? 'j:' + JSONStringify(value) : SafeString(value);
-    const given = { path: '/', ...options };
-    if (typeof given.maxAge === 'number') {
-      given.expires = new Date(Date.now() + given.maxAge);
-      given.maxAge = Math.floor(given.maxAge / 1000);
+    const given = { ...options };
+    given.path ??= '/';
+    if (given.maxAge === null) delete given.maxAge;
+    if (given.maxAge !== undefined) {
+      const ms = +given.maxAge;
+      given.maxAge = Math.floor(ms / 1000);
+      if (!NumberIsNaN(ms)) given.expires = new Date(Date.now() + ms);
     }
+    if (typeof given.expires === 'number') given.expires = new Date(given.expires);
+    const isSigned = given.signed;
     delete given.signed;
-    appendField('set-cookie', stringifySetCookie(name, text, given));
+    const shown = isSigned ? more().signedValue(request, text) : text;
+    appendField('set-cookie', stringifySetCookie(name, shown, given));
     return this;
   }
 
   clearCookie(name, options) {
     const given = { path: '/', ...options, expires: new Date(0), maxAge: 0 };
+    delete given.signed;
     appendField('set-cookie', stringifySetCookie(name, '', given));
     return this;
   }
 
-  writeHead(status, messageOrHeaders, headers) {
-    if (state.answerBegun) throw headersSent('write');
-    this.status(status);
-    const given = typeof messageOrHeaders === 'object' ? messageOrHeaders : headers;
-    if (ArrayIsArray(given)) {
-      for (let i = 0; i + 1 < given.length; i += 2) appendField(given[i], given[i + 1]);
-    } else if (given) {
-      const names = ObjectKeys(given);
-      for (let i = 0; i < names.length; i++) setField(names[i], given[names[i]]);
-    }
-    return this;
+  get writeHead() {
+    return ownWriteHead ?? writeHead;
+  }
+
+  set writeHead(given) {
+    ownWriteHead = given === writeHead ? null : given;
+    // Off the shortest way.
+    state.hasFields = true;
   }
 
   flushHeaders() {
@@ -344,8 +478,48 @@ class ServerResponse extends EventEmitter {
 
   json(value) {
     const text = JSONStringify(value);
+    if (this.send !== send) return this.#sendReplaced(text);
     sendWhole(text, JSON_TYPE, JSON_FIELDS);
     return this;
+  }
+
+  /** As in Express, `json` goes through a `send` that was put in the place of ours. */
+  #sendReplaced(text) {
+    if (fields['content-type'] === undefined) setField('content-type', JSON_TYPE);
+    return this.send(text ?? '');
+  }
+
+  jsonp(value) {
+    return more().jsonp(this, value);
+  }
+
+  format(choices) {
+    return more().format(this, choices);
+  }
+
+  attachment(name) {
+    more().attachment(this, name === undefined ? undefined : SafeString(name));
+    return this;
+  }
+
+  sendFile(path, options, callback) {
+    more().sendFile(this, path, options, callback);
+  }
+
+  download(path, name, options, callback) {
+    more().download(this, path, name, options, callback);
+  }
+
+  /** Answers with what `fetch` brought; a promise of the end. */
+  pipeFrom(source) {
+    return more().pipeFrom(this, source);
+  }
+
+  render() {
+    throw codedError(
+      'ERR_METHOD_NOT_IMPLEMENTED',
+      'res.render() is not supported: there are no view engines; use res.send() with a template',
+    );
   }
 
   send(body) {
@@ -399,8 +573,9 @@ class ServerResponse extends EventEmitter {
   }
 
   end(chunk, encoding, callback) {
-    if (typeof chunk === 'function') return this.end(undefined, undefined, chunk);
-    if (typeof encoding === 'function') return this.end(chunk, undefined, encoding);
+    if (typeof chunk === 'function') return ReflectApply(end, this, [undefined, undefined, chunk]);
+    if (typeof encoding === 'function')
+      return ReflectApply(end, this, [chunk, undefined, encoding]);
     const hasChunk = chunk !== undefined && chunk !== null;
     const part = hasChunk ? chunkOf(chunk, encoding) : undefined;
     if (this.writableEnded) {
@@ -408,7 +583,15 @@ class ServerResponse extends EventEmitter {
       return this;
     }
     if (!state.answerBegun) {
-      sendWhole(part, '', '');
+      if (state.hasFields || state.statusCode !== 200) {
+        finishWhole(part, '', '');
+      } else {
+        state.answerBegun = true;
+        respond(200, '', part);
+        state.answerEnded = true;
+        if (state.handlerReturned) endIfDone();
+        if (response._eventsCount > 0) announce(true);
+      }
     } else {
       if (hasChunk) writer.write(part);
       writer.end();
@@ -417,8 +600,9 @@ class ServerResponse extends EventEmitter {
     return this;
   }
 
-  destroy() {
+  destroy(error) {
     if (writer !== null && !state.answerEnded) writer.abort();
+    if (error && !state.answerBegun) fail(error);
     return this;
   }
 
@@ -427,19 +611,86 @@ class ServerResponse extends EventEmitter {
   uncork() {}
   addTrailers() {}
   writeContinue() {}
+  writeProcessing() {}
+  assignSocket() {}
+  detachSocket() {}
+  writeEarlyHints(_hints, callback) {
+    whenDone(callback);
+  }
   setTimeout() {
     return this;
   }
 }
 
-ServerResponse.prototype.statusMessage = '';
+const { end, send } = ServerResponse.prototype;
 
+function writeHead(status, messageOrHeaders, headers) {
+  if (state.answerBegun || isHeadWritten) throw headersSent('write');
+  state.statusCode = checkStatus(status);
+  const given = typeof messageOrHeaders === 'object' ? messageOrHeaders : headers;
+  if (typeof messageOrHeaders === 'string') response.statusMessage = messageOrHeaders;
+  if (ArrayIsArray(given)) writeList(given);
+  else if (given) {
+    const names = ObjectKeys(given);
+    for (let i = 0; i < names.length; i++) setField(names[i], given[names[i]]);
+  }
+  isHeadWritten = true;
+  state.hasFields = true;
+  return response;
+}
+
+/** Names and values in turn, or pairs of them. A name that is there already is replaced once. */
+function writeList(given) {
+  const pairs = [];
+  if (ArrayIsArray(given[0])) {
+    for (let i = 0; i < given.length; i++) append(pairs, given[i]);
+  } else {
+    if (given.length % 2 !== 0) {
+      throw typeError(
+        'ERR_INVALID_ARG_VALUE',
+        "The argument 'headers' is invalid. Received an array of odd length",
+      );
+    }
+    for (let i = 0; i < given.length; i += 2) append(pairs, [given[i], given[i + 1]]);
+  }
+  for (let i = 0; i < pairs.length; i++) delete fields[fieldName(pairs[i][0])];
+  for (let i = 0; i < pairs.length; i++) appendField(pairs[i][0], pairs[i][1]);
+}
+
+const plain = ServerResponse.prototype;
+plain.statusMessage = '';
+plain.chunkedEncoding = false;
+plain.sendDate = true;
+plain.shouldKeepAlive = true;
+plain.strictContentLength = false;
+plain.useChunkedEncodingByDefault = true;
+// By these, packages know a response of a server.
+plain._defaultKeepAlive = true;
+plain._removedConnection = false;
+plain._removedContLen = false;
+plain._removedTE = false;
+plain._sent100 = false;
+plain.sendfile = plain.sendFile;
+
+const HEX = /^[0-9a-f]{2}/i;
+
+/** What is encoded already stays so; a `%` that encodes nothing is encoded. */
 function encodeTarget(url) {
+  let encoded;
   try {
-    // What is encoded already stays so.
-    return StringPrototypeReplaceAll(encodeURI(url), '%25', '%');
+    encoded = encodeURI(url);
   } catch {
     return url;
+  }
+  let text = '';
+  let start = 0;
+  for (;;) {
+    const at = StringPrototypeIndexOf(encoded, '%25', start);
+    if (at < 0) return text + StringPrototypeSlice(encoded, start);
+    const isEscape =
+      RegExpPrototypeExec(HEX, StringPrototypeSlice(encoded, at + 3, at + 5)) !== null;
+    text += StringPrototypeSlice(encoded, start, at) + (isEscape ? '%' : '%25');
+    start = at + 3;
   }
 }
 
@@ -455,3 +706,4 @@ export { ServerResponse };
 /** The response of this sandbox. */
 export const response = new ServerResponse();
 response.locals = ObjectCreate(null);
+setResponse(response);

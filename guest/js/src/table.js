@@ -8,8 +8,8 @@ const CELL = { compact: 3, depth: 1, breakLength: Infinity };
 
 function rowsOf(data) {
   if (data instanceof Map)
-    return [...data].map(([key, value], i) => [`${i}`, { Key: key, Values: value }]);
-  if (data instanceof Set) return [...data].map((value, i) => [`${i}`, value]);
+    return [...data].map(([key, value], i) => [i, { Key: key, Values: value }]);
+  if (data instanceof Set) return [...data].map((value, i) => [i, value]);
   return ObjectKeys(data).map((key) => [key, data[key]]);
 }
 
@@ -24,14 +24,15 @@ export function table(data, columns) {
       for (const key of ObjectKeys(value)) if (!names.includes(key)) append(names, key);
     }
   }
-  const head = ['(index)', ...names];
+  const isIterated = data instanceof Map || data instanceof Set;
+  const head = [isIterated ? '(iteration index)' : '(index)', ...names];
   if (hasValues) append(head, 'Values');
   const lines = rows.map(([key, value]) => line(key, value, names, hasValues));
   return draw(head, lines);
 }
 
 function line(key, value, names, hasValues) {
-  const cells = [key];
+  const cells = [`${key}`];
   for (const name of names) {
     const isThere = isObject(value) && Object.hasOwn(value, name);
     append(cells, isThere ? inspect(value[name], CELL) : '');

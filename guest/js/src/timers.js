@@ -9,10 +9,10 @@ import {
   MathCeil,
   NumberIsFinite,
   PromiseConstructor,
-  ReflectApply,
   SafeMap,
   append,
 } from './primordials.js';
+import { current, runIn } from './async-context.js';
 import { typeError } from './errors.js';
 import { guarded } from './lifecycle.js';
 import { native, touch } from './native.js';
@@ -117,7 +117,7 @@ function runTimer(state) {
 }
 
 function run(state) {
-  ReflectApply(state.callback, state.timer, state.args);
+  runIn(state.context, state.callback, state.timer, state.args);
 }
 
 function runImmediate() {
@@ -149,6 +149,7 @@ class Timeout {
     this.#state = {
       args,
       callback,
+      context: current(),
       deadline: 0,
       delay: isFit ? given : 1,
       id: nextId++,
@@ -219,7 +220,7 @@ class Immediate {
   #state;
 
   constructor(callback, args) {
-    this.#state = { args, callback, isActive: true, timer: this };
+    this.#state = { args, callback, context: current(), isActive: true, timer: this };
     append(immediates, this.#state);
     arm();
   }

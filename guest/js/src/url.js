@@ -2,7 +2,11 @@
 
 import {
   ArrayPrototypeSort,
+  ObjectCreate,
   ObjectDefineProperty,
+  ObjectGetOwnPropertyDescriptor,
+  ReflectApply,
+  ReflectOwnKeys,
   StringPrototypeCharCodeAt,
   StringPrototypeIndexOf,
   StringPrototypeReplaceAll,
@@ -15,6 +19,7 @@ import { inspect } from 'node-inspect-extracted';
 import { typeError } from './errors.js';
 import { native } from './native.js';
 import { percentDecode } from './querystring.js';
+import { asInterface, invalidThis, missingArgs, pairIterators, scalarText } from './webidl.js';
 
 // Places in what `native.urlParse` answers.
 const HREF = 0;
@@ -45,8 +50,11 @@ export function normalUrl(input) {
   return parts === null ? null : parts[HREF];
 }
 
-function missing(name) {
-  return typeError('ERR_MISSING_ARGS', `The "${name}" argument must be specified`);
+/** Whether a URL in its normal form has a user name or a password. */
+export function hasCredentials(href) {
+  if (StringPrototypeIndexOf(href, '@') < 0) return false;
+  const parts = native.urlParse(href, undefined);
+  return parts !== null && (parts[USERNAME] !== '' || parts[PASSWORD] !== '');
 }
 
 function decode(text) {
@@ -103,24 +111,42 @@ function parsePairs(text) {
 }
 
 function pairsOf(init) {
-  if (!isObject(init)) return parsePairs(`${init}`);
+  if (!isObject(init)) return parsePairs(scalarText(init));
   const pairs = [];
   const method = init[Symbol.iterator];
   if (method === undefined || method === null) {
-    for (const name of Object.keys(init)) append(pairs, [`${name}`, `${init[name]}`]);
+    recordPairs(init, pairs);
     return pairs;
   }
+  if (typeof method !== 'function') {
+    throw typeError('ERR_ARG_NOT_ITERABLE', 'Query pairs must be iterable');
+  }
   for (const pair of init) {
-    const both = isObject(pair) ? [...pair] : [];
-    if (both.length !== 2) {
-      throw typeError(
-        'ERR_INVALID_TUPLE',
-        'Each query pair must be an iterable [name, value] tuple',
-      );
-    }
-    append(pairs, [`${both[0]}`, `${both[1]}`]);
+    if (!isObject(pair) || typeof pair[Symbol.iterator] !== 'function') throw notTuple();
+    const both = [...pair];
+    if (both.length !== 2) throw notTuple();
+    append(pairs, [scalarText(both[0]), scalarText(both[1])]);
   }
   return pairs;
+}
+
+/** A record's enumerable properties; names that become the same are one, the last. */
+function recordPairs(init, pairs) {
+  const places = ObjectCreate(null);
+  for (const key of ReflectOwnKeys(init)) {
+    if (ObjectGetOwnPropertyDescriptor(init, key)?.enumerable !== true) continue;
+    const name = scalarText(key);
+    const value = scalarText(init[key]);
+    if (places[name] !== undefined) pairs[places[name]][1] = value;
+    else {
+      places[name] = pairs.length;
+      append(pairs, [name, value]);
+    }
+  }
+}
+
+function notTuple() {
+  return typeError('ERR_INVALID_TUPLE', 'Each query pair must be an iterable [name, value] tuple');
 }
 
 /** `URLSearchParams`. */
@@ -145,24 +171,36 @@ export class URLSearchParams {
     params.#pairs = parsePairs(search);
   }
 
+  /** The pair at a place, for iterators, which see every change. */
+  static pairAt(params, index) {
+    return params.#pairs[index];
+  }
+
+  static check(params) {
+    if (!isObject(params) || !(#pairs in params)) throw invalidThis('URLSearchParams');
+  }
+
   #update() {
-    if (this.#changed !== null) this.#changed(this.toString());
+    if (this.#changed !== null) this.#changed(write(this.#pairs));
   }
 
   get size() {
+    check(this);
     return this.#pairs.length;
   }
 
   append(name, value) {
-    if (arguments.length < 2) throw missing('value');
-    append(this.#pairs, [`${name}`, `${value}`]);
+    check(this);
+    if (arguments.length < 2) throw missingArgs('name', 'value');
+    append(this.#pairs, [scalarText(name), scalarText(value)]);
     this.#update();
   }
 
-  delete(name, value) {
-    if (arguments.length < 1) throw missing('name');
-    const key = `${name}`;
-    const wanted = value === undefined ? undefined : `${value}`;
+  delete(name, value = undefined) {
+    check(this);
+    if (arguments.length < 1) throw missingArgs('name');
+    const key = scalarText(name);
+    const wanted = value === undefined ? undefined : scalarText(value);
     const rest = [];
     for (let i = 0; i < this.#pairs.length; i++) {
       const pair = this.#pairs[i];
@@ -174,8 +212,9 @@ export class URLSearchParams {
   }
 
   get(name) {
-    if (arguments.length < 1) throw missing('name');
-    const key = `${name}`;
+    check(this);
+    if (arguments.length < 1) throw missingArgs('name');
+    const key = scalarText(name);
     for (let i = 0; i < this.#pairs.length; i++) {
       if (this.#pairs[i][0] === key) return this.#pairs[i][1];
     }
@@ -183,8 +222,9 @@ export class URLSearchParams {
   }
 
   getAll(name) {
-    if (arguments.length < 1) throw missing('name');
-    const key = `${name}`;
+    check(this);
+    if (arguments.length < 1) throw missingArgs('name');
+    const key = scalarText(name);
     const values = [];
     for (let i = 0; i < this.#pairs.length; i++) {
       if (this.#pairs[i][0] === key) append(values, this.#pairs[i][1]);
@@ -192,64 +232,71 @@ export class URLSearchParams {
     return values;
   }
 
-  has(name, value) {
-    if (arguments.length < 1) throw missing('name');
-    const values = this.getAll(name);
-    return value === undefined ? values.length > 0 : values.includes(`${value}`);
+  has(name, value = undefined) {
+    check(this);
+    if (arguments.length < 1) throw missingArgs('name');
+    const key = scalarText(name);
+    const wanted = value === undefined ? undefined : scalarText(value);
+    for (let i = 0; i < this.#pairs.length; i++) {
+      const pair = this.#pairs[i];
+      if (pair[0] === key && (wanted === undefined || pair[1] === wanted)) return true;
+    }
+    return false;
   }
 
   set(name, value) {
-    if (arguments.length < 2) throw missing('value');
-    const key = `${name}`;
+    check(this);
+    if (arguments.length < 2) throw missingArgs('name', 'value');
+    const key = scalarText(name);
+    const text = scalarText(value);
     const pairs = [];
     let isSet = false;
     for (let i = 0; i < this.#pairs.length; i++) {
       if (this.#pairs[i][0] !== key) append(pairs, this.#pairs[i]);
       else if (!isSet) {
-        append(pairs, [key, `${value}`]);
+        append(pairs, [key, text]);
         isSet = true;
       }
     }
-    if (!isSet) append(pairs, [key, `${value}`]);
+    if (!isSet) append(pairs, [key, text]);
     this.#pairs = pairs;
     this.#update();
   }
 
   sort() {
+    check(this);
     ArrayPrototypeSort(this.#pairs, (a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
     this.#update();
   }
 
-  forEach(callback, thisArg) {
+  forEach(callback, thisArg = undefined) {
+    check(this);
     if (typeof callback !== 'function') {
       throw typeError('ERR_INVALID_ARG_TYPE', 'The "callback" argument must be of type function.');
     }
-    for (const [name, value] of this) callback.call(thisArg, value, name, this);
+    for (let i = 0; i < this.#pairs.length; i++) {
+      ReflectApply(callback, thisArg, [this.#pairs[i][1], this.#pairs[i][0], this]);
+    }
   }
 
-  *entries() {
-    for (let i = 0; i < this.#pairs.length; i++) yield [this.#pairs[i][0], this.#pairs[i][1]];
+  entries() {
+    check(this);
+    return iterate(this, 'entries');
   }
 
-  *keys() {
-    for (let i = 0; i < this.#pairs.length; i++) yield this.#pairs[i][0];
+  keys() {
+    check(this);
+    return iterate(this, 'keys');
   }
 
-  *values() {
-    for (let i = 0; i < this.#pairs.length; i++) yield this.#pairs[i][1];
-  }
-
-  [Symbol.iterator]() {
-    return this.entries();
+  values() {
+    check(this);
+    return iterate(this, 'values');
   }
 
   toString() {
-    let text = '';
-    for (let i = 0; i < this.#pairs.length; i++) {
-      if (i > 0) text += '&';
-      text += `${encode(this.#pairs[i][0])}=${encode(this.#pairs[i][1])}`;
-    }
-    return text;
+    check(this);
+    return write(this.#pairs);
   }
 
   [CUSTOM_INSPECT](depth, options) {
@@ -261,9 +308,23 @@ export class URLSearchParams {
   }
 }
 
-const { linked, relink } = URLSearchParams;
-delete URLSearchParams.linked;
-delete URLSearchParams.relink;
+function write(pairs) {
+  let text = '';
+  for (let i = 0; i < pairs.length; i++) {
+    if (i > 0) text += '&';
+    text += encode(pairs[i][0]) + '=' + encode(pairs[i][1]);
+  }
+  return text;
+}
+
+const { check, linked, pairAt, relink } = URLSearchParams;
+for (const name of ['check', 'linked', 'pairAt', 'relink']) delete URLSearchParams[name];
+const iterate = pairIterators('URLSearchParams', pairAt);
+ObjectDefineProperty(URLSearchParams.prototype, Symbol.iterator, {
+  configurable: true,
+  value: URLSearchParams.prototype.entries,
+  writable: true,
+});
 
 /** `URL`. */
 export class URL {
@@ -271,7 +332,7 @@ export class URL {
   #params = null;
 
   constructor(input, base = undefined) {
-    if (arguments.length === 0) throw missing('url');
+    if (arguments.length === 0) throw missingArgs('url');
     const text = `${input}`;
     const baseText = base === undefined ? undefined : `${base}`;
     const parts = native.urlParse(text, baseText);
@@ -280,106 +341,111 @@ export class URL {
   }
 
   static canParse(input, base = undefined) {
+    if (arguments.length === 0) throw missingArgs('url');
     const baseText = base === undefined ? undefined : `${base}`;
     return native.urlParse(`${input}`, baseText) !== null;
   }
 
   static parse(input, base = undefined) {
-    try {
-      return new URL(input, base);
-    } catch {
-      return null;
-    }
+    if (arguments.length === 0) throw missingArgs('url');
+    return URL.canParse(input, base) ? new URL(input, base) : null;
   }
 
-  #set(part, value) {
-    const parts = native.urlSet(this.#parts[HREF], part, `${value}`);
+  static partsOf(url) {
+    if (!isObject(url) || !(#parts in url)) throw invalidThis('URL');
+    return url.#parts;
+  }
+
+  static setPart(url, part, value) {
+    const text = `${value}`;
+    const parts = native.urlSet(partsOf(url)[HREF], part, text);
     if (parts === null) {
-      if (part === 'href') throw invalidUrl(`${value}`);
+      if (part === 'href') throw invalidUrl(text);
       return;
     }
-    this.#parts = parts;
+    url.#parts = parts;
     const isQuery = part === 'search' || part === 'href';
-    if (this.#params !== null && isQuery) relink(this.#params, parts[SEARCH]);
+    if (url.#params !== null && isQuery) relink(url.#params, parts[SEARCH]);
   }
 
   get href() {
-    return this.#parts[HREF];
+    return partsOf(this)[HREF];
   }
 
   set href(value) {
-    this.#set('href', value);
+    setPart(this, 'href', value);
   }
 
   get origin() {
-    return this.#parts[ORIGIN];
+    return partsOf(this)[ORIGIN];
   }
 
   get protocol() {
-    return this.#parts[PROTOCOL];
+    return partsOf(this)[PROTOCOL];
   }
 
   set protocol(value) {
-    this.#set('protocol', value);
+    setPart(this, 'protocol', value);
   }
 
   get username() {
-    return this.#parts[USERNAME];
+    return partsOf(this)[USERNAME];
   }
 
   set username(value) {
-    this.#set('username', value);
+    setPart(this, 'username', value);
   }
 
   get password() {
-    return this.#parts[PASSWORD];
+    return partsOf(this)[PASSWORD];
   }
 
   set password(value) {
-    this.#set('password', value);
+    setPart(this, 'password', value);
   }
 
   get host() {
-    return this.#parts[HOST];
+    return partsOf(this)[HOST];
   }
 
   set host(value) {
-    this.#set('host', value);
+    setPart(this, 'host', value);
   }
 
   get hostname() {
-    return this.#parts[HOSTNAME];
+    return partsOf(this)[HOSTNAME];
   }
 
   set hostname(value) {
-    this.#set('hostname', value);
+    setPart(this, 'hostname', value);
   }
 
   get port() {
-    return this.#parts[PORT];
+    return partsOf(this)[PORT];
   }
 
   set port(value) {
-    this.#set('port', value);
+    setPart(this, 'port', value);
   }
 
   get pathname() {
-    return this.#parts[PATHNAME];
+    return partsOf(this)[PATHNAME];
   }
 
   set pathname(value) {
-    this.#set('pathname', value);
+    setPart(this, 'pathname', value);
   }
 
   get search() {
-    return this.#parts[SEARCH];
+    return partsOf(this)[SEARCH];
   }
 
   set search(value) {
-    this.#set('search', value);
+    setPart(this, 'search', value);
   }
 
   get searchParams() {
+    partsOf(this);
     this.#params ??= linked(this.#parts[SEARCH], (search) => {
       this.#parts = native.urlSet(this.#parts[HREF], 'search', search);
     });
@@ -387,19 +453,19 @@ export class URL {
   }
 
   get hash() {
-    return this.#parts[HASH];
+    return partsOf(this)[HASH];
   }
 
   set hash(value) {
-    this.#set('hash', value);
+    setPart(this, 'hash', value);
   }
 
   toString() {
-    return this.#parts[HREF];
+    return partsOf(this)[HREF];
   }
 
   toJSON() {
-    return this.#parts[HREF];
+    return partsOf(this)[HREF];
   }
 
   [CUSTOM_INSPECT](depth, options) {
@@ -424,12 +490,9 @@ export class URL {
   }
 }
 
-for (const [constructor, name] of [
-  [URL, 'URL'],
-  [URLSearchParams, 'URLSearchParams'],
-]) {
-  ObjectDefineProperty(constructor.prototype, Symbol.toStringTag, {
-    configurable: true,
-    value: name,
-  });
-}
+const { partsOf, setPart } = URL;
+delete URL.partsOf;
+delete URL.setPart;
+
+asInterface(URL, 'URL');
+asInterface(URLSearchParams, 'URLSearchParams');

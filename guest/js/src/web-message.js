@@ -4,18 +4,19 @@ import {
   JSONStringify,
   NumberIsInteger,
   ObjectCreate,
-  ObjectDefineProperty,
+  ObjectKeys,
   SafeRangeError,
   SafeString,
   SafeTypeError,
   StringPrototypeToUpperCase,
   isObject,
 } from './primordials.js';
-import { AbortController, isAbortSignal } from './abort.js';
+import { AbortController, AbortSignal, isAbortSignal } from './abort.js';
 import {
   Body,
   INCOMING,
   NativeBody,
+  asBodyInterface,
   extractBody,
   hasBody,
   setBody,
@@ -30,7 +31,8 @@ import {
   headersFromText,
   setDefaultHeader,
 } from './headers.js';
-import { invalidUrl, normalUrl } from './url.js';
+import { hasCredentials, invalidUrl, normalUrl } from './url.js';
+import { domText } from './webidl.js';
 
 const INTERNAL = Symbol('internal');
 
@@ -59,9 +61,74 @@ function checkUrl(input) {
   throw error;
 }
 
-function checkRedirect(mode) {
-  if (mode === 'follow' || mode === 'error' || mode === 'manual') return mode;
-  throw new SafeTypeError(`Request: "${mode}" is not a valid redirect mode.`);
+function checkTarget(input) {
+  const url = checkUrl(input);
+  if (!hasCredentials(url)) return url;
+  throw new SafeTypeError(
+    `Request cannot be constructed from a URL that includes credentials: ${input}`,
+  );
+}
+
+/** The options that nothing here acts on, besides `redirect`: their values, the default first. */
+const CHOICES = {
+  __proto__: null,
+  cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
+  credentials: ['same-origin', 'omit', 'include'],
+  mode: ['cors', 'same-origin', 'no-cors'],
+  redirect: ['follow', 'error', 'manual'],
+  referrerPolicy: [
+    '',
+    'no-referrer',
+    'no-referrer-when-downgrade',
+    'same-origin',
+    'origin',
+    'strict-origin',
+    'origin-when-cross-origin',
+    'strict-origin-when-cross-origin',
+    'unsafe-url',
+  ],
+};
+
+function checkChoice(name, given) {
+  const value = domText(given);
+  if (CHOICES[name].includes(value)) return value;
+  throw new SafeTypeError(
+    `Request constructor: ${value} is not an accepted type. ` +
+      `Expected one of ${CHOICES[name].join(', ')}.`,
+  );
+}
+
+/** What `init` says besides method, headers, body and signal, over what was said before. */
+function checkSettings(given, earlier) {
+  let settings = earlier;
+  const change = (name, value) => {
+    settings = { ...settings, [name]: value };
+  };
+  for (const name of ObjectKeys(CHOICES)) {
+    if (given[name] !== undefined) change(name, checkChoice(name, given[name]));
+  }
+  if (given.integrity !== undefined) change('integrity', domText(given.integrity));
+  if (given.keepalive !== undefined) change('keepalive', Boolean(given.keepalive));
+  if (given.referrer !== undefined) change('referrer', checkReferrer(domText(given.referrer)));
+  if (given.window !== undefined && given.window !== null) {
+    throw new SafeTypeError(`'window' option '${given.window}' must be null`);
+  }
+  if (given.duplex !== undefined && given.duplex !== 'half') {
+    throw new SafeTypeError(
+      `Request constructor: ${given.duplex} is not an accepted type. Expected one of half.`,
+    );
+  }
+  if (settings?.cache === 'only-if-cached' && settings.mode !== 'same-origin') {
+    throw new SafeTypeError("'only-if-cached' can be set only with 'same-origin' mode");
+  }
+  return settings;
+}
+
+function checkReferrer(referrer) {
+  if (referrer === '') return '';
+  const url = normalUrl(referrer);
+  if (url === null) throw new SafeTypeError(`Referrer "${referrer}" is not a valid URL.`);
+  return 'about:client';
 }
 
 function checkSignal(signal) {
@@ -75,10 +142,13 @@ export class Request extends Body {
   #method = 'GET';
   #url = '';
   #headers = null;
-  #redirect = 'follow';
+  /** What the options say besides, or null if they are all as usual. */
+  #settings = null;
+  /** The signal that stops the request, or null. */
+  #source = null;
+  /** What `signal` answers: one that follows the source. */
   #signal = null;
   #incoming = null;
-  #init;
 
   constructor(input, init = undefined) {
     super();
@@ -92,13 +162,19 @@ export class Request extends Body {
       throw new SafeTypeError('Request constructor: 1 argument required, but only 0 present.');
     }
     const from = isObject(input) && #method in input ? input : null;
+    if (init !== undefined && init !== null && !isObject(init)) {
+      throw new SafeTypeError('Request constructor: the second argument is not an object.');
+    }
     const given = init ?? ObjectCreate(null);
-    this.#init = given;
     if (from !== null) this.#copy(from);
-    else this.#url = checkUrl(input);
+    else this.#url = checkTarget(input);
+    if (init !== undefined && init !== null) this.#settings = checkSettings(given, this.#settings);
     if (given.method !== undefined) this.#method = checkMethod(given.method);
-    if (given.redirect !== undefined) this.#redirect = checkRedirect(given.redirect);
-    if (given.signal !== undefined) this.#signal = checkSignal(given.signal);
+    const isSimple = this.#method === 'GET' || this.#method === 'HEAD' || this.#method === 'POST';
+    if (this.#settings?.mode === 'no-cors' && !isSimple) {
+      throw new SafeTypeError(`'${this.#method} is unsupported in no-cors mode.`);
+    }
+    if (given.signal !== undefined) this.#source = checkSignal(given.signal);
     if (given.headers !== undefined) this.#headers = new Headers(given.headers);
     this.#headers ??= new Headers();
     this.#setContent(from, given);
@@ -107,8 +183,8 @@ export class Request extends Body {
   #copy(from) {
     this.#url = from.url;
     this.#method = from.#method;
-    this.#redirect = from.#redirect;
-    this.#signal = from.#signal;
+    this.#settings = from.#settings;
+    this.#source = from.#source ?? from.#signal;
     this.#headers = copyHeaders(from.headers);
   }
 
@@ -145,11 +221,11 @@ export class Request extends Body {
   }
 
   get redirect() {
-    return this.#redirect;
+    return this.#settings?.redirect ?? 'follow';
   }
 
   get signal() {
-    this.#signal ??= new AbortController().signal;
+    this.#signal ??= this.#source === null ? newSignal() : AbortSignal.any([this.#source]);
     return this.#signal;
   }
 
@@ -162,49 +238,57 @@ export class Request extends Body {
   }
 
   get referrer() {
-    return 'about:client';
+    return this.#settings?.referrer ?? 'about:client';
   }
 
   get referrerPolicy() {
-    return '';
+    return this.#settings?.referrerPolicy ?? '';
   }
 
   get mode() {
-    return this.#init?.mode ?? 'cors';
+    return this.#settings?.mode ?? 'cors';
   }
 
   get credentials() {
-    return this.#init?.credentials ?? 'same-origin';
+    return this.#settings?.credentials ?? 'same-origin';
   }
 
   get cache() {
-    return this.#init?.cache ?? 'default';
+    return this.#settings?.cache ?? 'default';
   }
 
   get integrity() {
-    return this.#init?.integrity ?? '';
+    return this.#settings?.integrity ?? '';
   }
 
   get keepalive() {
-    return Boolean(this.#init?.keepalive);
+    return this.#settings?.keepalive ?? false;
+  }
+
+  get isReloadNavigation() {
+    return false;
+  }
+
+  get isHistoryNavigation() {
+    return false;
   }
 
   clone() {
-    const clone = new Request(this.url, {
-      method: this.#method,
-      headers: this.headers,
-      redirect: this.#redirect,
-      signal: this.#signal,
-    });
-    setBody(clone, shareBody(this));
+    const source = shareBody(this);
+    const clone = new Request(INTERNAL, { method: this.#method, bodyLength: 0 });
+    clone.#incoming = null;
+    clone.#copy(this);
+    setBody(clone, source);
     return clone;
   }
 
   /** The signal, if there is one. */
   static signal(request) {
-    return request.#signal;
+    return request.#source ?? request.#signal;
   }
 }
+
+const newSignal = () => new AbortController().signal;
 
 const { signal: requestSignal } = Request;
 delete Request.signal;
@@ -247,9 +331,12 @@ export class Response extends Body {
       return;
     }
     if (init !== undefined && init !== null) {
+      if (!isObject(init)) {
+        throw new SafeTypeError('Response constructor: the second argument is not an object.');
+      }
       this.#status = checkStatus(init.status);
       if (init.statusText !== undefined) {
-        const text = `${init.statusText}`;
+        const text = domText(init.statusText);
         if (!isFieldValue(text)) throw new SafeTypeError('Invalid statusText');
         this.#statusText = text;
       }
@@ -320,17 +407,23 @@ export class Response extends Body {
     if (![301, 302, 303, 307, 308].includes(status)) {
       throw new SafeRangeError(`Invalid status code ${status}`);
     }
-    return new Response(null, { status, headers: { location: target } });
+    const response = new Response(null, { status, headers: { location: target } });
+    freezeHeaders(response.#headers);
+    return response;
   }
 
   static json(data, init = undefined) {
     const text = JSONStringify(data);
     if (text === undefined) throw new SafeTypeError('Value is not JSON serializable');
-    const response = new Response(text, init);
-    if (init?.headers === undefined) response.headers.set('content-type', 'application/json');
-    else if (!new Headers(init.headers).has('content-type')) {
-      response.headers.set('content-type', 'application/json');
+    const { source } = extractBody(text);
+    const response = new Response(null, init);
+    if (isNullBodyStatus(response.#status)) {
+      throw new SafeTypeError(
+        `Response constructor: Invalid response status code ${response.#status}`,
+      );
     }
+    setBody(response, source);
+    setDefaultHeader(response.headers, 'content-type', 'application/json');
     return response;
   }
 
@@ -364,9 +457,5 @@ const { fromNative, isForeign, isResponse } = Response;
 for (const name of ['fromNative', 'isForeign', 'isResponse']) delete Response[name];
 export { fromNative as responseFromNative, isForeign as isForeignResponse, isResponse };
 
-for (const constructor of [Request, Response]) {
-  ObjectDefineProperty(constructor.prototype, Symbol.toStringTag, {
-    configurable: true,
-    value: constructor.name,
-  });
-}
+asBodyInterface(Request, 'Request');
+asBodyInterface(Response, 'Response');

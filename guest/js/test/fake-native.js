@@ -120,12 +120,30 @@
       const bytes = outside.base64Decode(text);
       return bytes === null ? null : copy(bytes);
     },
+    zlibOpen: outside.zlibOpen,
+    brotliOpen: outside.brotliOpen,
+    zlibStep() {
+      const step = outside.zlibStep;
+      return parse(step.apply(undefined, arguments));
+    },
+    zlibReset: outside.zlibReset,
+    zlibLevel: outside.zlibLevel,
+    zlibClose: outside.zlibClose,
+    crc32: outside.crc32,
+    asyncContext: outside.asyncContext,
+    setAsyncContext: outside.setAsyncContext,
     resolve(specifier, from, asker) {
       const found = parse(outside.resolve(specifier, from, asker));
       if (found.error === undefined) return found;
       const error = new Failure(found.error);
       error.code = 'MODULE_NOT_FOUND';
       throw error;
+    },
+    fsStat: (path) => list(outside.fsStat(path)),
+    fsList: (path) => list(outside.fsList(path)),
+    fsRead(path, offset, length) {
+      const bytes = outside.fsRead(path, offset, length);
+      return typeof bytes === 'string' ? bytes : copy(bytes);
     },
     readText: (path) => outside.readText(path),
     compile: (source, path) => outside.compile(source, path),

@@ -1,0 +1,5 @@
+// Node's `https`.
+
+import { secure } from './http.js';
+
+export default secure();

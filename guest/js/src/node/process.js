@@ -1,0 +1,33 @@
+// What of `process` needs the other modules, which need `process` themselves.
+
+import {
+  ObjectDefineProperty,
+  StringPrototypeSlice,
+  StringPrototypeStartsWith,
+} from '../primordials.js';
+import { builtin, isBuiltin } from '../builtins.js';
+import { process } from '../process.js';
+import { validateString } from './validate.js';
+
+process.getBuiltinModule = function getBuiltinModule(id) {
+  validateString(id, 'id');
+  if (!isBuiltin(id)) return undefined;
+  return builtin(StringPrototypeStartsWith(id, 'node:') ? StringPrototypeSlice(id, 5) : id);
+};
+
+let stdin;
+
+// Nothing is ever typed; made at first use, because it needs all of `node:stream`.
+ObjectDefineProperty(process, 'stdin', {
+  configurable: true,
+  enumerable: true,
+  get() {
+    if (stdin === undefined) {
+      const { Readable } = builtin('stream');
+      stdin = Object.assign(Readable.from([]), { fd: 0, isTTY: false });
+    }
+    return stdin;
+  },
+});
+
+export default process;

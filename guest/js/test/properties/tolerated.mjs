@@ -1,0 +1,36 @@
+// Where Node.js 20 differs from the standards, or the runtime from Node.js, and why.
+
+const isLatin = (label) => /latin|iso|ascii|1252|l1/.test(label);
+
+const rules = {
+  messages: [
+    // By the Fetch standard `patch` stays in lower case, which no server understands.
+    ({ init }) => init.method === 'patch',
+  ],
+  decoder: [
+    // Node 20 takes this byte for a mark.
+    ({ label, ignoreBOM, chunks }) => isLatin(label) && ignoreBOM && chunks.flat()[0] === 0xff,
+    // Node 20 decodes windows-1252 as ISO-8859-1, where these are control characters.
+    ({ label, chunks }) => isLatin(label) && chunks.flat().some((byte) => byte >> 5 === 4),
+  ],
+  writable: [
+    // Node 20 fails an assertion of its own where a write after the end should be rejected.
+    (input, expected) => expected.some((line) => line.includes('write Error')),
+  ],
+  multipart: [
+    // Node 20 reads such a form as if it were ASCII.
+    ({ body, type }) => /urlencoded/i.test(type) && /[^\x00-\x7f]/.test(body),
+  ],
+  form: [
+    // Node 20 reads a part with an empty file name as a string; by the standard it is a file.
+    ({ entries }) => entries.some(([, , file]) => file === ''),
+  ],
+};
+
+/** Whether a difference from Node's result is known and documented; such inputs are left out. */
+export function tolerated(area, input, expected) {
+  return rules[area]?.some((rule) => rule(input, expected)) === true;
+}
+
+/** Areas whose implementation is still on its way to Node's errors. */
+export const later = ['buffer'];
