@@ -6,6 +6,16 @@ import { fileURLToPath } from 'node:url';
 
 const inRoot = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+/** `whatwg-url` gets its encoder from us. */
+const urlEncoding = {
+  name: 'url-encoding',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/encoding$/ }, ({ importer }) =>
+      importer.includes('whatwg-url') ? { path: inRoot('src/node/url-encoding.js') } : undefined,
+    );
+  },
+};
+
 await build({
   absWorkingDir: inRoot('.'),
   entryPoints: ['src/main.js'],
@@ -29,5 +39,7 @@ await build({
     // Packages that ask for Node's `buffer` get ours; ours asks for the package by another name.
     buffer: inRoot('src/buffer.js'),
     'npm-buffer': inRoot('node_modules/buffer/index.js'),
+    tr46: inRoot('src/node/tr46.js'),
   },
+  plugins: [urlEncoding],
 });
