@@ -52,6 +52,3 @@ const rules = {
 export function tolerated(area, input, expected) {
   return rules[area]?.some((rule) => rule(input, expected)) === true;
 }
-
-/** Areas whose implementation is still on its way to Node's errors. */
-export const later = ['buffer'];
