@@ -17,6 +17,16 @@ const withSlash = {
   },
 };
 
+/** `whatwg-url` gets its encoder from us. */
+const urlEncoding = {
+  name: 'url-encoding',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/encoding$/ }, ({ importer }) =>
+      importer.includes('whatwg-url') ? { path: inRoot('src/node/url-encoding.js') } : undefined,
+    );
+  },
+};
+
 await build({
   absWorkingDir: inRoot('.'),
   entryPoints: ['src/main.js'],
@@ -36,7 +46,7 @@ await build({
   logLevel: 'warning',
   // Every free `Map`, `Symbol` … in the bundle means the one captured at the beginning.
   inject: ['src/captured.js'],
-  plugins: [withSlash],
+  plugins: [urlEncoding, withSlash],
   define: { global: 'globalThis' },
   alias: {
     // Packages that ask for Node's `buffer` get ours; ours asks for the package by another name.
@@ -45,5 +55,6 @@ await build({
     'abort-controller': inRoot('src/abort.js'),
     events: inRoot('src/node/events.js'),
     'npm-buffer': inRoot('node_modules/buffer/index.js'),
+    tr46: inRoot('src/node/tr46.js'),
   },
 });

@@ -65,7 +65,7 @@ async fn text_is_encoded_and_decoded_as_in_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_responses_and_forms_are_as_in_node() {
-    check(&["blob", "form", "headers", "messages", "multipart"]).await;
+    check(&["blob", "buffer", "form", "headers", "messages", "multipart"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,12 +7,14 @@ import {
   MathFloor,
   ObjectSetPrototypeOf,
   ReflectApply,
+  RegExpPrototypeExec,
   SafeArrayBuffer,
   SafeRangeError,
   SafeString,
   SafeTypeError,
   SafeUint8Array,
   StringPrototypeReplaceAll,
+  StringPrototypeSlice,
   StringPrototypeToLowerCase,
   TypedArray,
   TypedArrayBuffer,
@@ -67,10 +69,24 @@ function unknownEncoding(encoding) {
 
 const isBytes = (value) => value instanceof SafeUint8Array;
 
+const NOT_HEX = /[^0-9a-f]/i;
+
+/** Whole bytes in hexadecimal, up to the first character that is none. */
+function wholeHex(text) {
+  const found = RegExpPrototypeExec(NOT_HEX, text);
+  const length = found === null ? text.length : found.index;
+  return StringPrototypeSlice(text, 0, length - (length % 2));
+}
+
+function isHex(encoding) {
+  return typeof encoding === 'string' && StringPrototypeToLowerCase(encoding) === 'hex';
+}
+
 /** The bytes of a string, of which Node checks the encoding. */
 function encode(text, encoding) {
   if (isUtf8(encoding)) return asBuffer(native.utf8Encode(text));
   if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
+  if (isHex(encoding)) return npmFrom(wholeHex(text), 'hex');
   return npmFrom(text, isBase64Url(encoding) ? 'base64' : encoding);
 }
 
@@ -187,7 +203,8 @@ proto.fill = function fill(value, offset, end, encoding) {
   let from = 0;
   let to = this.length;
   if (offset !== undefined) {
-    checkBound(offset, 'offset', this.length);
+    if (typeof offset !== 'number') throw invalidArgType('offset', 'number', offset);
+    if (!(offset >= 0)) throw outOfRange('offset', '>= 0', offset);
     if (end !== undefined) checkBound(end, 'end', this.length);
     [from, to] = [offset, end ?? this.length];
     if (from >= to) return this;
@@ -212,7 +229,13 @@ proto.write = function write(text, offset, length, encoding) {
     throw nodeError(SafeTypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a string');
   }
   const args = [text, offset, length, encoding];
-  for (let i = 1; i < 4; i++) if (isBase64Url(args[i])) args[i] = 'base64';
+  if (offset !== undefined && typeof offset !== 'string') {
+    validateInteger(offset, 'offset', 0, this.length);
+  }
+  for (let i = 1; i < 4; i++) {
+    if (isBase64Url(args[i])) args[i] = 'base64';
+    else if (isHex(args[i])) args[0] = wholeHex(text);
+  }
   return ReflectApply(npmWrite, this, args);
 };
 
@@ -245,10 +268,24 @@ for (let i = 0; i < CODINGS.length; i++) {
 
 function part(bytes, start, end) {
   if (start === undefined && end === undefined) return bytes;
-  const from = start > 0 ? start | 0 : 0;
+  const from = start > 0 ? (start > bytes.length ? bytes.length : start | 0) : 0;
   const to = end === undefined || end > bytes.length ? bytes.length : end | 0;
   const length = to > from ? to - from : 0;
   return new SafeUint8Array(TypedArrayBuffer(bytes), TypedArrayByteOffset(bytes) + from, length);
+}
+
+// Nothing is found anywhere, at the latest at the end.
+for (const name of ['indexOf', 'lastIndexOf', 'includes']) {
+  const search = proto[name];
+  proto[name] = function (value, from, encoding) {
+    const isNothing = (typeof value === 'string' || isBytes(value)) && value.length === 0;
+    if (!isNothing) return ReflectApply(search, this, [value, from, encoding]);
+    if (name === 'includes') return true;
+    const start = name === 'indexOf' ? 0 : this.length;
+    let at = from === undefined || typeof from === 'string' ? start : +from || 0;
+    if (at < 0) at = at + this.length > 0 ? at + this.length : 0;
+    return at < this.length ? MathFloor(at) : this.length;
+  };
 }
 
 addNumbers(proto);

@@ -36,6 +36,7 @@ import * as cryptoFunctions from './crypto.js';
 import { codedError } from './errors.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
+import urlParser from './node/url-parser.js';
 import urlPattern from './node/url-pattern.js';
 import { types, util } from './util.js';
 import asyncHooks from './node/async-hooks.js';
@@ -160,6 +161,7 @@ define('stream/web', () => ({
   CompressionStream: compressionStreams.CompressionStream,
   DecompressionStream: compressionStreams.DecompressionStream,
 }));
+define('internal/url-parser', () => urlParser);
 define('internal/url-pattern', () => urlPattern);
 define('url', () => url);
 define('path', () => path);

@@ -52,7 +52,7 @@ import { process } from './process.js';
 import * as streams from './streams.js';
 import { TextDecoderStream, TextEncoderStream } from './text-streams.js';
 import * as timers from './timers.js';
-import { URL, URLSearchParams } from './url.js';
+import { URL, URLSearchParams, setOddParser } from './url.js';
 import { Request, Response } from './web-message.js';
 
 const SETTLED = PromiseResolve(undefined);
@@ -191,6 +191,7 @@ export function install() {
     });
   }
   for (const name of ObjectKeys(lazy)) installLazy(name);
+  setOddParser(() => builtin('internal/url-parser'));
   refuseToClone(
     ObjectKeys(globals)
       .map((name) => globals[name])

@@ -9,8 +9,10 @@ import {
   ReflectOwnKeys,
   StringPrototypeCharCodeAt,
   StringPrototypeIndexOf,
+  RegExpPrototypeExec,
   StringPrototypeReplaceAll,
   StringPrototypeSlice,
+  StringPrototypeStartsWith,
   append,
   isObject,
   StringFromCharCode,
@@ -44,16 +46,58 @@ export function invalidUrl(input, base) {
   return error;
 }
 
+/** Has odd URLs read by the standard's own parser (internal/url-parser). */
+let oddParser = null;
+export function setOddParser(make) {
+  oddParser = make;
+}
+
+const SCHEME = /^[\0-\x20]*([a-z][a-z0-9+.-]*):/i;
+const SPECIAL = /^(?:https?|wss?|ftp)$/i;
+const DRIVE = /[/\\][a-z][:|](?:[/\\?#]|$)/i;
+const INVISIBLE = /[\t\n\r]/;
+
+const hasDrive = (text) => RegExpPrototypeExec(DRIVE, text) !== null;
+
+/**
+ * Whether the host's parser reads a URL as the standard does. Of schemes like `foo:` and `file:` it
+ * has ideas of its own, and of what looks like a drive (`/C:/`) anywhere.
+ */
+function isCommon(text, base) {
+  if (base === undefined && StringPrototypeStartsWith(text, 'http')) {
+    // Nearly every URL: no second colon, so neither port nor drive.
+    const at = StringPrototypeIndexOf(text, '://');
+    const isPlain = (at === 4 || at === 5) && StringPrototypeIndexOf(text, ':', at + 1) < 0;
+    if (isPlain && StringPrototypeIndexOf(text, '|') < 0) return at === 4 || text[4] === 's';
+  }
+  const scheme = RegExpPrototypeExec(SCHEME, text);
+  if (scheme !== null) return RegExpPrototypeExec(SPECIAL, scheme[1]) !== null && !hasDrive(text);
+  if (base === undefined) return RegExpPrototypeExec(INVISIBLE, text) === null;
+  return isCommon(base, undefined) && !hasDrive(text) && !hasDrive(base);
+}
+
+/** The parts of a URL, or null. */
+function parse(text, base) {
+  return isCommon(text, base) ? native.urlParse(text, base) : oddParser().parse(text, base);
+}
+
+/** The parts of a URL, one of them set; null if that is no URL. */
+function setIn(href, part, value) {
+  if (part === 'href') return parse(value, undefined);
+  const isOdd = part === 'protocol' || !isCommon(href, undefined) || hasDrive('/' + value);
+  return isOdd ? oddParser().set(href, part, value) : native.urlSet(href, part, value);
+}
+
 /** A URL in its normal form, or null. */
 export function normalUrl(input) {
-  const parts = native.urlParse(input, undefined);
+  const parts = parse(input, undefined);
   return parts === null ? null : parts[HREF];
 }
 
 /** Whether a URL in its normal form has a user name or a password. */
 export function hasCredentials(href) {
   if (StringPrototypeIndexOf(href, '@') < 0) return false;
-  const parts = native.urlParse(href, undefined);
+  const parts = parse(href, undefined);
   return parts !== null && (parts[USERNAME] !== '' || parts[PASSWORD] !== '');
 }
 
@@ -335,7 +379,7 @@ export class URL {
     if (arguments.length === 0) throw missingArgs('url');
     const text = `${input}`;
     const baseText = base === undefined ? undefined : `${base}`;
-    const parts = native.urlParse(text, baseText);
+    const parts = parse(text, baseText);
     if (parts === null) throw invalidUrl(text, baseText);
     this.#parts = parts;
   }
@@ -343,7 +387,7 @@ export class URL {
   static canParse(input, base = undefined) {
     if (arguments.length === 0) throw missingArgs('url');
     const baseText = base === undefined ? undefined : `${base}`;
-    return native.urlParse(`${input}`, baseText) !== null;
+    return parse(`${input}`, baseText) !== null;
   }
 
   static parse(input, base = undefined) {
@@ -358,7 +402,7 @@ export class URL {
 
   static setPart(url, part, value) {
     const text = `${value}`;
-    const parts = native.urlSet(partsOf(url)[HREF], part, text);
+    const parts = setIn(partsOf(url)[HREF], part, text);
     if (parts === null) {
       if (part === 'href') throw invalidUrl(text);
       return;
@@ -447,7 +491,7 @@ export class URL {
   get searchParams() {
     partsOf(this);
     this.#params ??= linked(this.#parts[SEARCH], (search) => {
-      this.#parts = native.urlSet(this.#parts[HREF], 'search', search);
+      this.#parts = setIn(this.#parts[HREF], 'search', search);
     });
     return this.#params;
   }
