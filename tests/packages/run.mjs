@@ -20,6 +20,8 @@ import { gzipSync } from 'node:zlib';
 // Both sides have the same clock and the same settings.
 process.env.TZ = 'UTC';
 process.env.NODE_ENV = 'production';
+// Nothing is asked for but what listens on this machine.
+for (const name of Object.keys(process.env)) if (/_proxy$/i.test(name)) delete process.env[name];
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values: options, positionals: wanted } = parseArgs({
