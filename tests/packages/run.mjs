@@ -142,7 +142,7 @@ async function ask(url, { requests, headers: more = [] }) {
     const fields = names.flatMap((name) => (response.headers.has(name) ? [[name, response.headers.get(name)]] : []));
     answers.push([method, path, response.status, fields, response.headers.getSetCookie(), await response.text()]);
   }
-  return JSON.stringify(answers, null, 1);
+  return answers.map((answer) => JSON.stringify(answer)).join('\n');
 }
 
 const asIs = (text) => JSON.stringify(JSON.parse(text), null, 1);
@@ -213,7 +213,7 @@ async function inFunction(name, file, [kind, , found], folder, server, url) {
 function difference(expected, actual) {
   const [left, right] = [expected.split('\n'), actual.split('\n')];
   const at = left.findIndex((line, i) => line !== right[i]);
-  return `line ${at}\n  in Node:       ${left.slice(at, at + 3).join('\n                 ')}\n  in a function: ${right.slice(at, at + 3).join('\n                 ')}`;
+  return `line ${at}\n  in Node:       ${left[at]}\n  in a function: ${right[at]}`;
 }
 
 /** Runs one case; answers what went wrong, or nothing. */
