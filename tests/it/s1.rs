@@ -559,10 +559,11 @@ async fn s1_24_a_payment_is_stored_once_its_webhook_is_verified() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_25_a_function_can_be_tried_before_it_is_deployed() {
     let folder = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
     let source = "module.exports = (req, res) => res.json({ tried: req.query.x });";
     std::fs::write(folder.path().join("index.js"), source).unwrap();
-    let mut command = ampoule(&["dev", "--listen", "127.0.0.1:0"]);
-    let command = command.arg(folder.path()).env("TMPDIR", folder.path());
+    let mut command = ampoule(&["dev", "--listen", "127.0.0.1:0", "--name", "tried"]);
+    let command = command.arg(folder.path()).env("TMPDIR", temporary.path());
     let running = Running::spawn(command, None);
     let shown = running.out.shows("Ctrl-C ends").await;
     let (_, url) = shown.split_once("curl ").unwrap();
