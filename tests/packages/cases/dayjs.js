@@ -15,7 +15,7 @@ module.exports = () => {
     diff: [day.diff('2024-01-01T00:00:00Z', 'day'), day.diff('2020-02-29T00:00:00Z', 'year', true)],
     compared: [day.isBefore('2024-03-01'), day.isSame('2024-02-29T23:00:00Z', 'day')],
     parsed: dayjs.utc('31/12/2023 05:06', 'DD/MM/YYYY HH:mm').valueOf(),
-    invalid: dayjs('nonsense').isValid(), relative: [day.from(dayjs.utc('2024-03-05')), dayjs.duration(90, 'minutes').humanize()],
+    invalid: dayjs('nonsense').isValid(), relative: [day.from(dayjs.utc('2024-03-05')), dayjs.duration(100, 'minutes').humanize()],
     local: dayjs('2024-07-01 00:00').format(), json: day,
   };
 };

@@ -8,13 +8,13 @@ app.get('/users/:id', (req, res) => res.json({ id: req.params.id, query: req.que
 app.post('/echo', (req, res) => res.status(201).json({ body: req.body, type: req.get('content-type') }));
 app.get('/async', async (req, res) => { await null; throw new Error('thrown later'); });
 app.get('/moved', (req, res) => res.redirect(301, '/users/1'));
-app.get('/cookie', (req, res) => res.cookie('a', 'b c', { httpOnly: true, maxAge: 0, expires: new Date(0) }).sendStatus(204));
+app.get('/cookie', (req, res) => res.cookie('a', 'b c', { httpOnly: true, expires: new Date(0) }).sendStatus(204));
 app.get('/types', (req, res) => res.format({ json: () => res.json({ a: 1 }), html: () => res.send('<b>') }));
 const router = express.Router({ mergeParams: true });
 router.param('n', (req, res, next, n) => { req.number = Number(n); next(); });
 router.route('/sum/:n').get((req, res) => res.json([req.baseUrl, req.params.group, req.number + 1])).all((req, res) => res.sendStatus(405));
 app.use('/groups/:group', router);
-app.use((error, req, res, next) => res.status(error.status ?? 500).json({ error: error.message }));
+app.use((error, req, res, next) => res.status(error.status ?? 500).json({ error: error.type ?? error.message }));
 
 exports.handler = app;
 exports.requests = [

