@@ -1,7 +1,6 @@
-const { h, Fragment, Component, createContext, isValidElement } = require('preact');
-const { useState, useContext, useMemo } = require('preact/hooks');
-const { render, renderToStaticMarkup } = require('preact-render-to-string');
-const { signal } = { signal: null };
+import { h, Fragment, Component, createContext, isValidElement } from 'preact';
+import { useState, useContext, useMemo } from 'preact/hooks';
+import { render, renderToStaticMarkup } from 'preact-render-to-string';
 
 const Theme = createContext('light');
 const Item = ({ text }) => {
@@ -13,8 +12,8 @@ class Old extends Component {
   render({ children }, { n }) { return h('b', null, n, children); }
 }
 
-module.exports = () => ({
+export default () => ({
   html: render(h(Theme.Provider, { value: 'dark' }, h('ul', null, ['a', '<b>'].map((text) => h(Item, { key: text, text }))), h(Old, null, 'x'), h(Fragment, null, 'y', null, false, 0))),
   static: (renderToStaticMarkup ?? render)(h('input', { value: 'v', disabled: true, onInput: () => {} })), valid: isValidElement(h('a')),
-  raw: render(h('p', { dangerouslySetInnerHTML: { __html: '<i>' } })), signal,
+  raw: render(h('p', { dangerouslySetInnerHTML: { __html: '<i>' } })),
 });
