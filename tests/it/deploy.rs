@@ -14,10 +14,10 @@ const INDEX: &[u8] = b"const lib = require('./lib/a');\n\
     module.exports = (req, res) => res.send(lib.name);\n";
 const LIB: &[u8] = b"exports.name = 'from the archive';\n";
 
-const FUNCTION: &str = "/api/v1/tenants/default/functions/f";
+pub(crate) const FUNCTION: &str = "/api/v1/tenants/default/functions/f";
 
 /// One entry of a tar, with its name and link as they are.
-fn tar_entry(kind: EntryType, name: &str, link: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn tar_entry(kind: EntryType, name: &str, link: &str, data: &[u8]) -> Vec<u8> {
     let mut header = Header::new_gnu();
     let fields = header.as_old_mut();
     fields.name[..name.len()].copy_from_slice(name.as_bytes());
@@ -43,7 +43,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Entries, and a good function before them.
-fn tar_gz(entries: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn tar_gz(entries: &[Vec<u8>]) -> Vec<u8> {
     let good = [tar_file("index.js", INDEX), tar_file("lib/a.js", LIB)].concat();
     gzip(&[good, entries.concat(), vec![0; 1024]].concat())
 }
@@ -61,7 +61,7 @@ fn zip_of(add: impl FnOnce(&mut ZipWriter<Cursor<Vec<u8>>>)) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-async fn upload(server: &Server, content_type: &str, bytes: Vec<u8>) -> Answer {
+pub(crate) async fn upload(server: &Server, content_type: &str, bytes: Vec<u8>) -> Answer {
     let request = server
         .request(Method::PUT, FUNCTION)
         .header("content-type", content_type)

@@ -123,7 +123,7 @@ async fn a_function_sees_its_own_environment_only_and_cannot_change_it() {
 }
 
 /// Overwrites what other code, and the platform's, might rely on.
-const POISON: &str = "
+pub(crate) const POISON: &str = "
     const P = Promise;
     for (const name of ['status', 'content-type', 'then', 'name', 'message']) {
         Reflect.defineProperty(Object.prototype, name, {
@@ -157,7 +157,7 @@ const POISON: &str = "
     globalThis.leaked = 'yes';";
 
 /// What is left of the poison in a new sandbox; `[]` if nothing is.
-const TRACES: &str = "
+pub(crate) const TRACES: &str = "
     const traces = [];
     if ({}.polluted || [].polluted || typeof leaked !== 'undefined') traces.push('fields');
     if (JSON.stringify({ a: [1] }) !== '{\"a\":[1]}') traces.push('JSON');

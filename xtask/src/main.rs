@@ -1,12 +1,14 @@
 //! `cargo xtask …`: what is done to this repository by command, without any dependency.
 //!
 //! [`guest`] builds the Wasm guest and keeps its artifacts honest, [`ci`] is everything that has to
-//! pass before a change is taken, [`readme`] tries what README.md promises. Results go to stdout;
-//! a failure is told on stderr and ends with 1, a command line that makes no sense with 2.
+//! pass before a change is taken, [`readme`] tries what README.md promises, [`packages`] runs npm
+//! packages. Results go to stdout; a failure is told on stderr and ends with 1, a command line that
+//! makes no sense with 2.
 
 mod ci;
 mod guest;
 mod manifest;
+mod packages;
 mod readme;
 mod shell;
 
@@ -22,6 +24,8 @@ Usage: cargo xtask COMMAND
                                   and compares bit for bit; --no-rebuild leaves that out.
   ci [--quick]                    Everything that has to pass before a change is taken. --quick
                                   leaves out what needs a release build or a Wasm toolchain.
+  packages [--check] [NAME…]      Runs npm packages in Node and in functions, compares the results,
+                                  and writes docs/packages.md, or checks it; with names, only those.
   bench [ARGUMENTS]               The cost of an invocation; ARGUMENTS go to benches/cost.rs,
                                   such as --json or --smoke.
 ";
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         },
         ["ci"] => ci::run_all(ci::Depth::Full),
         ["ci", "--quick"] => ci::run_all(ci::Depth::Quick),
+        ["packages", names @ ..] => packages::compare(names),
         ["bench", rest @ ..] => bench(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
