@@ -93,6 +93,9 @@ const BUILTINS: &[&str] = &[
     "zlib",
 ];
 
+/// Names that the guest provides where the deployment does not bring the package itself.
+const FALLBACKS: &[&str] = &["ws"];
+
 /// The builtin that a specifier names, if it names one.
 pub fn builtin(specifier: &str) -> Option<String> {
     if let Some(name) = specifier.strip_prefix("node:") {
@@ -128,7 +131,11 @@ pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
     } else if specifier.is_empty() {
         None
     } else {
-        package(specifier, folder, asker)
+        let found = package(specifier, folder, asker);
+        if found.is_none() && FALLBACKS.contains(&specifier) {
+            return Some(Found::Builtin(specifier.to_owned()));
+        }
+        found
     };
     path.map(Found::File)
 }

@@ -28,4 +28,5 @@ mod streams;
 mod swap;
 mod tidy;
 mod web;
+mod websocket;
 mod zlib;

@@ -47,6 +47,8 @@ import stream from './node/stream.js';
 import streamConsumers from './node/stream-consumers.js';
 import stringDecoder from './node/string-decoder.js';
 import zlib from './node/zlib.js';
+import websocket from './websocket.js';
+import ws from './node/ws.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
 const makers = ObjectCreate(null);
@@ -165,3 +167,5 @@ define('util', () => util);
 define('util/types', () => types);
 define('sys', () => util);
 define('zlib', () => zlib);
+define('internal/websocket', () => websocket);
+define('ws', () => ws);
