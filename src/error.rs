@@ -97,6 +97,8 @@ codes! {
     StorageUnavailable = "storage_unavailable",  Platform, "The store cannot be reached";
     StorageBusy        = "storage_busy",         Platform, "Too many writes are waiting";
     Internal           = "internal",             Platform, "The server failed";
+    SocketsExceeded    = "sockets_exceeded",     Function, "The function has too many WebSockets open";
+    MessageTooLarge    = "message_too_large",    Function, "A WebSocket message is too large";
 }
 
 impl fmt::Display for Code {

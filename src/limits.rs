@@ -43,6 +43,14 @@ pub const OPERATIONS_MAX: usize = 256;
 pub const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
 /// Chunks that may wait between a function and its client before `write` waits.
 pub const BODY_QUEUE_LEN: usize = 4;
+/// Most WebSocket connections that one invocation may have open.
+pub const WEBSOCKETS_MAX: usize = 16;
+/// Largest WebSocket message, either way, in bytes.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of messages on their way out of one WebSocket.
+pub const WEBSOCKET_QUEUE_BYTES_MAX: usize = 2 << 20;
+/// Most bytes in the names of the subprotocols that one WebSocket asks for.
+pub const WEBSOCKET_PROTOCOLS_BYTES_MAX: usize = 4 << 10;
 /// Log lines kept per function; older ones are dropped.
 pub const LOG_LINES_KEPT: usize = 10_000;
 /// Log records that wait to be stored.

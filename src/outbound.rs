@@ -1,4 +1,5 @@
-//! Subrequests: the HTTP client that carries out what a function's `fetch` asks for.
+//! Subrequests: the HTTP client that carries out what a function's `fetch` asks for, and its
+//! WebSockets.
 //!
 //! Redirects are followed here, as the Fetch standard says, and not by a library, because every
 //! hop is decided on anew. The decision is made in `connect`, on the address that is then
@@ -27,11 +28,13 @@ mod connect;
 mod error;
 mod policy;
 mod request;
+mod websocket;
 
 pub use body::Body;
 pub use error::{Denied, Error};
 pub use policy::{OwnAddresses, Policy};
 pub use request::{Interrupted, Redirect, Request, RequestBody};
+pub use websocket::{Closing, Message, WebSocket, WebSocketRequest};
 
 use body::Upload;
 use connect::{Connector, Dialer};
@@ -66,7 +69,7 @@ pub struct OutboundConfig {
     pub connect_timeout: Duration,
 }
 
-/// What an invocation may reach over HTTP, and the connections it does so with.
+/// What an invocation may reach over HTTP and WebSocket, and the connections it does so with.
 ///
 /// Today every grant reaches the same. When they differ, a grant's policy belongs to its
 /// [`Dialer`], as a pool is never shared between grants of two tenants: a pooled connection was
@@ -74,6 +77,8 @@ pub struct OutboundConfig {
 #[derive(Clone)]
 pub struct NetworkGrant {
     pool: Pool,
+    /// For connections that are not pooled; of the tenant's places, as the pool's are.
+    connector: Connector,
 }
 
 /// An answer whose header section has arrived.
@@ -105,7 +110,7 @@ pub struct Client {
 
 #[derive(Default)]
 struct Pools {
-    by_tenant: HashMap<TenantId, (u64, Pool)>,
+    by_tenant: HashMap<TenantId, (u64, NetworkGrant)>,
     /// Counts up at each use; the lowest is the longest unused.
     uses: u64,
 }
@@ -152,9 +157,9 @@ impl Client {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.uses += 1;
         let now = pools.uses;
-        if let Some((used, pool)) = pools.by_tenant.get_mut(tenant) {
+        if let Some((used, grant)) = pools.by_tenant.get_mut(tenant) {
             *used = now;
-            return NetworkGrant { pool: pool.clone() };
+            return grant.clone();
         }
         if pools.by_tenant.len() >= POOLS_MAX {
             let oldest = pools.by_tenant.iter().min_by_key(|(_, (used, _))| *used);
@@ -162,12 +167,14 @@ impl Client {
                 pools.by_tenant.remove(&oldest);
             }
         }
-        let pool = self.pool();
-        pools.by_tenant.insert(tenant.clone(), (now, pool.clone()));
-        NetworkGrant { pool }
+        let connector = Connector::new(Arc::clone(&self.dialer));
+        let pool = self.pool(connector.clone());
+        let grant = NetworkGrant { pool, connector };
+        pools.by_tenant.insert(tenant.clone(), (now, grant.clone()));
+        grant
     }
 
-    fn pool(&self) -> Pool {
+    fn pool(&self, connector: Connector) -> Pool {
         legacy::Client::builder(connect::Executor(self.tasks.clone()))
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -179,7 +186,7 @@ impl Client {
                 u32::try_from(limits::FIELDS_BYTES_MAX).expect("the bound is far below 4 GiB"),
             )
             .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .build(Connector::new(Arc::clone(&self.dialer)))
+            .build(connector)
     }
 
     /// Sends a subrequest and waits for the header section of its final answer.

@@ -24,6 +24,7 @@ mod rejections;
 mod resolver;
 mod scratch;
 mod text;
+mod websocket;
 
 mod bindings {
     #![allow(

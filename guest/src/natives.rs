@@ -18,7 +18,7 @@ use javy::quickjs::{
 use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_operations};
 use crate::operations::{self, Pending, Settle};
 use crate::resolver::Asker;
-use crate::{compression, context, loading, modules, scratch, text, wasi};
+use crate::{compression, context, loading, modules, scratch, text, wasi, websocket};
 
 thread_local! {
     static CURRENT: Cell<*mut qjs::JSContext> = const { Cell::new(null_mut()) };
@@ -47,10 +47,17 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     crate::filesystem::define(ctx, &native)?;
     compression::define(ctx, &native)?;
     context::define(ctx, &native)?;
+    websocket::define_all(ctx, &native)?;
     Ok(native)
 }
 
-fn define<'js, P, F>(ctx: &Ctx<'js>, native: &Object<'js>, name: &str, function: F) -> Result<()>
+/// Adds one function.
+pub(crate) fn define<'js, P, F>(
+    ctx: &Ctx<'js>,
+    native: &Object<'js>,
+    name: &str,
+    function: F,
+) -> Result<()>
 where
     F: IntoJsFunc<'js, P> + 'js,
 {

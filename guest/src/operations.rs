@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use javy::quickjs::{Array, Ctx, Function, IntoJs, Object, Persistent, Result, Value};
 
-use crate::host::{bodies, fetch, kv};
-use crate::{scratch, text};
+use crate::host::{bodies, fetch, kv, websocket as host_websocket};
+use crate::{scratch, text, websocket};
 
 /// Callbacks of the JavaScript layer: exactly one of them is called, once.
 pub struct Settle {
@@ -40,6 +40,12 @@ pub enum Pending {
     Write(Settle),
     /// A subrequest.
     Fetch(Settle),
+    /// A new WebSocket.
+    Connect(Settle),
+    /// A message to a WebSocket.
+    Send(Settle),
+    /// A message from a WebSocket.
+    Receive(Settle),
 }
 
 /// What may wait for what: see the top of this file.
@@ -220,6 +226,30 @@ pub fn end(ctx: &Ctx<'_>, operation: u32) -> Result<()> {
         Some(Pending::Fetch(settle)) => {
             let result = fetch::finish(operation).map_err(|error| (error.code, error.message));
             done(ctx, settle, result, response)
+        }
+        Some(Pending::Connect(settle)) => {
+            let result = host_websocket::finish_connect(operation);
+            done(
+                ctx,
+                settle,
+                result.map_err(websocket::error),
+                websocket::connection,
+            )
+        }
+        Some(Pending::Send(settle)) => {
+            let result = host_websocket::finish_send(operation);
+            done(ctx, settle, result.map_err(websocket::error), |ctx, ()| {
+                Ok(Value::new_undefined(ctx.clone()))
+            })
+        }
+        Some(Pending::Receive(settle)) => {
+            let result = host_websocket::finish_receive(operation);
+            done(
+                ctx,
+                settle,
+                result.map_err(websocket::error),
+                websocket::message,
+            )
         }
     }
 }

@@ -94,7 +94,7 @@ const BUILTINS: &[&str] = &[
 ];
 
 /// Packages that the guest has as well, for deployments that do not bring their own.
-const PACKAGES: &[&str] = &["mime-types", "node-fetch"];
+const PACKAGES: &[&str] = &["mime-types", "node-fetch", "ws"];
 
 /// The builtin that a specifier names, if it names one.
 pub fn builtin(specifier: &str) -> Option<String> {

@@ -46,9 +46,23 @@ impl fetch::Host for State {
     }
 }
 
-type Refused = (&'static str, String);
+/// A stable code, and what it means this time.
+pub(super) type Refused = (&'static str, String);
 
 impl State {
+    /// Takes a subrequest from the budget.
+    pub(super) fn take_subrequest(&mut self) -> Result<(), Refused> {
+        if self.budget.subrequests == 0 {
+            let max = self.budget.limits.subrequests;
+            return Err((
+                "subrequests_exceeded",
+                format!("more than {max} subrequests in one invocation"),
+            ));
+        }
+        self.budget.subrequests -= 1;
+        Ok(())
+    }
+
     fn prepare(&mut self, request: fetch::Request) -> Result<Work, Refused> {
         let Some((client, grant)) = self.grants.network.clone() else {
             return Err(("denied", "this function has no network".into()));
@@ -62,14 +76,7 @@ impl State {
                 "the method, URL or headers are too long".into(),
             ));
         }
-        if self.budget.subrequests == 0 {
-            let max = self.budget.limits.subrequests;
-            return Err((
-                "subrequests_exceeded",
-                format!("more than {max} subrequests in one invocation"),
-            ));
-        }
-        self.budget.subrequests -= 1;
+        self.take_subrequest()?;
         let body = match request.content {
             fetch::Content::None => RequestBody::None,
             fetch::Content::Whole(bytes) => RequestBody::Whole(bytes.into()),
@@ -97,8 +104,9 @@ impl State {
     }
 }
 
-/// The stable code of a failed subrequest; the list is in `wit/fetch.wit`.
-fn code(error: &outbound::Error) -> &'static str {
+/// The stable code of a failed subrequest or WebSocket; the lists are in `wit/fetch.wit` and
+/// `wit/websocket.wit`.
+pub(super) fn code(error: &outbound::Error) -> &'static str {
     match error {
         outbound::Error::InvalidUrl(_)
         | outbound::Error::UnsupportedScheme
@@ -111,11 +119,16 @@ fn code(error: &outbound::Error) -> &'static str {
         outbound::Error::TooManyRedirects | outbound::Error::RedirectRefused(_) => "redirect",
         outbound::Error::Body(_) => "body",
         outbound::Error::Protocol(_) => "protocol",
+        outbound::Error::NotUpgraded { .. } => "upgrade",
+        outbound::Error::MessageTooLarge => "message_too_large",
+        outbound::Error::QueueFull => "queue_full",
+        outbound::Error::InvalidMessage(_) => "invalid",
+        outbound::Error::Closed => "closed",
     }
 }
 
 /// `name: value` lines to pairs; lines without a colon are left out.
-fn headers(fields: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(super) fn headers(fields: &[u8]) -> Vec<(String, Vec<u8>)> {
     fields
         .split(|&byte| byte == b'\n')
         .filter_map(|line| {

@@ -13,6 +13,7 @@ mod logging;
 mod operations;
 mod state;
 mod wasi;
+mod websocket;
 
 use wasmtime::component::{HasSelf, Linker};
 

@@ -17,7 +17,8 @@ use futures_util::{FutureExt, StreamExt};
 use wasmtime::bail;
 
 use super::State;
-use super::bindings::ampoule::host::{bodies, kv, operations};
+use super::bindings::ampoule::host::{bodies, kv, operations, websocket};
+use super::websocket::Opened;
 use crate::limits;
 use crate::outbound;
 
@@ -33,6 +34,14 @@ pub(super) enum Outcome {
     Written(Result<(), bodies::Error>),
     /// A subrequest.
     Fetched(Result<outbound::Response, (String, String)>),
+    /// A WebSocket that was asked for and is not even tried.
+    ConnectRefused(websocket::Error),
+    /// A new WebSocket.
+    Connected(Result<Opened, outbound::Error>),
+    /// A message to a WebSocket.
+    Sent(Result<(), outbound::Error>),
+    /// A message from a WebSocket.
+    Received(Result<outbound::Message, outbound::Error>),
 }
 
 pub(super) type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;

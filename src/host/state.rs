@@ -12,6 +12,7 @@ use super::invocation::{Failure, Request, Responder};
 use super::logging::LogBuffer;
 use super::operations::Operations;
 use super::wasi::Wasi;
+use super::websocket::Sockets;
 use crate::limits::Limits;
 use crate::outbound::{Client, NetworkGrant};
 use crate::store::Namespace;
@@ -25,7 +26,7 @@ const LAST_WORDS_BYTES: usize = 256 << 10;
 pub struct Grants {
     /// The tenant's own keys.
     pub kv: Option<Namespace>,
-    /// Requests to the outside.
+    /// Requests and WebSockets to the outside.
     pub network: Option<(Arc<Client>, NetworkGrant)>,
     /// The folder that stands at `/app`, opened for reading.
     pub files: Option<PathBuf>,
@@ -76,6 +77,7 @@ pub struct State {
     pub(super) usage: Usage,
     pub(super) operations: Operations,
     pub(super) bodies: Bodies,
+    pub(super) sockets: Sockets,
     pub(super) request: Request,
     pub(super) content: Bytes,
     pub(super) responder: Option<Responder>,
@@ -120,6 +122,7 @@ impl State {
             usage: Usage::default(),
             operations: Operations::default(),
             bodies: Bodies::default(),
+            sockets: Sockets::default(),
             request: Request::default(),
             content: Bytes::new(),
             responder: None,

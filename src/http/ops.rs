@@ -69,6 +69,8 @@ const PAGES: &[(&str, &str)] = pages!(
     storage_unavailable,
     storage_busy,
     internal,
+    sockets_exceeded,
+    message_too_large,
 );
 
 /// `GET /healthz`: whether the process serves at all.

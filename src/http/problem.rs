@@ -171,7 +171,7 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::HandlerMissing => StatusCode::UNPROCESSABLE_ENTITY,
         Code::TenantBusy => StatusCode::TOO_MANY_REQUESTS,
         Code::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        // The last three reach a function as exceptions first, or its log alone.
+        // The last five reach a function as exceptions first, or its log alone.
         Code::FunctionThrew
         | Code::StackExceeded
         | Code::ResponseTooLarge
@@ -179,6 +179,8 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::GuestCrashed
         | Code::Internal
         | Code::SubrequestsExceeded
+        | Code::SocketsExceeded
+        | Code::MessageTooLarge
         | Code::LogExceeded
         | Code::OperationsExceeded => StatusCode::INTERNAL_SERVER_ERROR,
         Code::ServerBusy | Code::ShuttingDown | Code::StorageUnavailable | Code::StorageBusy => {

@@ -12,7 +12,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::Uri;
-use http::uri::Scheme;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
@@ -41,6 +40,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 pub(super) struct Dialer {
     policy: Arc<dyn Policy>,
     tls: TlsConnector,
+    /// For what begins with a handshake of HTTP/1.1.
+    tls_http_1: TlsConnector,
     timeout: Duration,
     connections: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
@@ -55,10 +56,13 @@ impl Dialer {
         timeout: Duration,
         tasks: TaskTracker,
     ) -> Self {
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let tls_http_1 = Arc::new(tls.clone()).into();
+        tls.alpn_protocols.insert(0, b"h2".to_vec());
         Self {
             policy,
             tls: Arc::new(tls).into(),
+            tls_http_1,
             timeout,
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX.1)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX.1)),
@@ -84,7 +88,8 @@ impl Connector {
         }
     }
 
-    async fn connect(self, uri: Uri) -> Result<Transport, Error> {
+    /// A connection to where a URL with the scheme `http`, `https`, `ws` or `wss` leads.
+    pub(super) async fn connect(self, uri: Uri) -> Result<Transport, Error> {
         let target = Target::of(&uri)?;
         match tokio::time::timeout(self.dialer.timeout, self.open(&target)).await {
             Ok(result) => result,
@@ -104,7 +109,7 @@ impl Connector {
             })?;
         // Without it small writes wait for each other; a connection works without, too.
         let _ = tcp.set_nodelay(true);
-        if !target.secure {
+        if !target.scheme.is_secure() {
             return Ok(Transport::new(Box::pin(tcp), false, places));
         }
         let refuse = |reason| Error::Tls {
@@ -114,7 +119,11 @@ impl Connector {
         let name = target.host.strip_suffix('.').unwrap_or(&target.host);
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| refuse("no certificate can have that name"))?;
-        let tls = self.dialer.tls.connect(name, tcp).await;
+        let connector = match target.scheme {
+            Scheme::Wss => &self.dialer.tls_http_1,
+            _ => &self.dialer.tls,
+        };
+        let tls = connector.connect(name, tcp).await;
         let tls = tls.map_err(|error| refuse(tls_reason(&error)))?;
         let http_2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Transport::new(Box::pin(tls), http_2, places))
@@ -151,7 +160,7 @@ impl Connector {
     ) -> Result<VecDeque<SocketAddr>, Error> {
         let mut allowed = VecDeque::new();
         let mut refusal = None;
-        let scheme = if target.secure { "https" } else { "http" };
+        let scheme = target.scheme.as_str();
         for address in addresses {
             match self.dialer.policy.allows(scheme, &target.host, address) {
                 Ok(()) => allowed.push_back(address),
@@ -186,9 +195,39 @@ impl Service<Uri> for Connector {
     }
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy)]
+enum Scheme {
+    Http,
+    Https,
+    Ws,
+    Wss,
+}
+
+impl Scheme {
+    fn of(text: Option<&str>) -> Option<Self> {
+        [Self::Http, Self::Https, Self::Ws, Self::Wss]
+            .into_iter()
+            .find(|scheme| text == Some(scheme.as_str()))
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    fn is_secure(self) -> bool {
+        matches!(self, Self::Https | Self::Wss)
+    }
+}
+
 /// What a URL says about the connection.
 struct Target {
-    secure: bool,
+    scheme: Scheme,
     /// Without the brackets of an IPv6 address.
     host: String,
     port: u16,
@@ -196,17 +235,14 @@ struct Target {
 
 impl Target {
     fn of(uri: &Uri) -> Result<Self, Error> {
-        let secure = uri.scheme() == Some(&Scheme::HTTPS);
-        if !secure && uri.scheme() != Some(&Scheme::HTTP) {
-            return Err(Error::UnsupportedScheme);
-        }
+        let scheme = Scheme::of(uri.scheme_str()).ok_or(Error::UnsupportedScheme)?;
         let host = uri.host().ok_or(Error::InvalidUrl("it has no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let default = if scheme.is_secure() { 443 } else { 80 };
         Ok(Self {
-            secure,
+            scheme,
             host: host.to_owned(),
-            port,
+            port: uri.port_u16().unwrap_or(default),
         })
     }
 }

@@ -72,9 +72,28 @@ pub enum Error {
     /// A body broke off: the request's while it was sent, or the answer's while it was read.
     #[error("{0}")]
     Body(&'static str),
-    /// The server does not speak HTTP as it should.
+    /// The server does not speak HTTP, or WebSocket, as it should.
     #[error("the server's answer is not usable: {0}")]
     Protocol(&'static str),
+    /// The server does not switch to WebSocket. The words are those that users of the package
+    /// `ws` know.
+    #[error("Unexpected server response: {status}")]
+    NotUpgraded {
+        /// What it answered instead of 101.
+        status: u16,
+    },
+    /// A message is larger than [`crate::limits::WEBSOCKET_MESSAGE_BYTES_MAX`].
+    #[error("a message has at most {max} bytes", max = crate::limits::WEBSOCKET_MESSAGE_BYTES_MAX)]
+    MessageTooLarge,
+    /// Too much waits to be sent already.
+    #[error("more than {max} bytes would wait", max = crate::limits::WEBSOCKET_QUEUE_BYTES_MAX)]
+    QueueFull,
+    /// A message that must not be sent.
+    #[error("the message cannot be sent: {0}")]
+    InvalidMessage(&'static str),
+    /// The connection is not there any more.
+    #[error("the connection is closed")]
+    Closed,
 }
 
 /// Says what a failed exchange means.

@@ -12,7 +12,7 @@ use super::error::Denied;
 pub trait Policy: Send + Sync {
     /// Allows the connection, or says why not.
     ///
-    /// `scheme`: `http` or `https`. `host`: as in the URL, IPv6 without brackets.
+    /// `scheme`: `http`, `https`, `ws` or `wss`. `host`: as in the URL, IPv6 without brackets.
     ///
     /// # Errors
     /// The refusal, whose reason the function gets to read.

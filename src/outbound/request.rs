@@ -223,6 +223,11 @@ fn parse_method(text: &str) -> Result<Method, Error> {
 }
 
 fn parse_url(text: &str, base: Option<&Url>) -> Result<Url, Error> {
+    parse_url_of(&["http", "https"], text, base)
+}
+
+/// A URL of one of these schemes, without a fragment.
+pub(super) fn parse_url_of(schemes: &[&str], text: &str, base: Option<&Url>) -> Result<Url, Error> {
     let mut url = Url::options()
         .base_url(base)
         .parse(text)
@@ -231,7 +236,7 @@ fn parse_url(text: &str, base: Option<&Url>) -> Result<Url, Error> {
             url::ParseError::EmptyHost => Error::InvalidUrl("it has no host"),
             _ => Error::InvalidUrl("it cannot be parsed"),
         })?;
-    if !matches!(url.scheme(), "http" | "https") {
+    if !schemes.contains(&url.scheme()) {
         return Err(Error::UnsupportedScheme);
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -241,7 +246,8 @@ fn parse_url(text: &str, base: Option<&Url>) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn parse_headers(list: &[(String, Vec<u8>)]) -> Result<HeaderMap, Error> {
+/// Headers as they may be sent; those in [`OURS`] are left out.
+pub(super) fn parse_headers(list: &[(String, Vec<u8>)]) -> Result<HeaderMap, Error> {
     let size: usize = list
         .iter()
         .map(|(name, value)| name.len() + value.len() + 4)

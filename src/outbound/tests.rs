@@ -21,6 +21,7 @@ mod compression;
 mod connections;
 mod redirects;
 mod requests;
+mod websockets;
 
 /// Ends what would otherwise hang a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -32,4 +32,5 @@ mod streams;
 mod swap;
 mod tidy;
 mod web;
+mod websocket;
 mod zlib;

@@ -45,6 +45,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["cli"]),
     ("rustls", &["outbound"]),
     ("tar", &["cli", "deploy"]),
+    ("tokio_tungstenite", &["outbound"]),
     ("wasm_encoder", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
     ("wasmtime", &["host", "sandbox"]),

@@ -53,6 +53,8 @@ import stream from './node/stream.js';
 import streamConsumers from './node/stream-consumers.js';
 import stringDecoder from './node/string-decoder.js';
 import zlib from './node/zlib.js';
+import websocket from './websocket.js';
+import ws from './node/ws.js';
 
 /** Makers by name without `node:`; each is called once, when the module is first asked for. */
 const makers = ObjectCreate(null);
@@ -177,3 +179,5 @@ define('util', () => util);
 define('util/types', () => types);
 define('sys', () => util);
 define('zlib', () => zlib);
+define('internal/websocket', () => websocket);
+define('ws', () => ws);

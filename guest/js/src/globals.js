@@ -152,10 +152,12 @@ const isPlatformClass = (value) =>
 
 /** Globals whose making is put off until somebody asks: their names and the modules they are in. */
 const lazy = {
+  CloseEvent: 'internal/websocket',
   CompressionStream: 'internal/compression-streams',
   DecompressionStream: 'internal/compression-streams',
   Router: 'internal/router',
   URLPattern: 'internal/url-pattern',
+  WebSocket: 'internal/websocket',
 };
 
 function installLazy(name) {

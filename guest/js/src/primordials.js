@@ -81,7 +81,7 @@ export const {
   parseInt: NumberParseInt,
 } = Number;
 export const NumberPrototypeToFixed = uncurryThis(Number.prototype.toFixed);
-export const { ceil: MathCeil, floor: MathFloor, max: MathMax, min: MathMin } = Math;
+export const { ceil: MathCeil, floor: MathFloor, max: MathMax, min: MathMin, round: MathRound } = Math;
 
 export const TypedArray = ObjectGetPrototypeOf(Uint8Array);
 const typedArrayGetter = (name) =>

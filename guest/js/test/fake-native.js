@@ -73,6 +73,22 @@
       const request = { method, url, fields, body, redirect };
       return begin('fetch', { request }, resolve, reject);
     },
+    websocketConnect(url, protocols, fields, resolve, reject) {
+      impure('new WebSocket()');
+      const request = { url, protocols, fields };
+      return begin('wsConnect', { request }, resolve, reject);
+    },
+    websocketSend(socket, kind, data, resolve, reject) {
+      const message = { kind, data: chunk(data) };
+      return begin('wsSend', { socket, message }, resolve, reject);
+    },
+    websocketClose(socket, code, reason, resolve, reject) {
+      return begin('wsSend', { socket, message: { kind: 'close', code, reason } }, resolve, reject);
+    },
+    websocketReceive: (socket, resolve, reject) => begin('wsReceive', { socket }, resolve, reject),
+    websocketRelease(socket) {
+      control.sockets.get(socket).released = true;
+    },
     kvGet: kv('kvGet', 1),
     kvSet: kv('kvSet', 3),
     kvDelete: kv('kvDelete', 1),

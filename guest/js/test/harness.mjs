@@ -66,6 +66,12 @@ export class World {
   /** Answers subrequests: a function from the request to an answer or `{error}`. */
   upstream = () => ({ error: { code: 'connect', message: 'connection refused' } });
 
+  /**
+   * Takes WebSockets: from the request to `{error}`, or what the server does: `{protocol, messages,
+   * answer}`, the last from a message to a list of messages (`{kind, data}`, or `{error}`).
+   */
+  websocket = () => ({ error: { code: 'connect', message: 'connection refused' } });
+
   live(key) {
     const entry = this.kv.get(key);
     if (entry !== undefined && entry.until <= this.ms) this.kv.delete(key);
@@ -228,6 +234,7 @@ function newControl() {
     nextBody: 1,
     nextOperation: 1,
     operations: new Map(),
+    sockets: new Map(),
     touched: [],
     newBody() {
       const body = control.nextBody++;
@@ -247,6 +254,8 @@ function newControl() {
 function resolve(files, specifier, from) {
   const name = specifier.replace(/^node:/, '');
   if (specifier.startsWith('node:') || BUILTINS.includes(name)) return [name, 'builtin'];
+  if (name === 'ws' && files['/app/node_modules/ws/index.js'] === undefined)
+    return ['ws', 'builtin'];
   const isPath = specifier.startsWith('.') || specifier.startsWith('/');
   const folder = isPath ? path.dirname(from) : '/app/node_modules';
   const base = path.resolve(folder, specifier);
@@ -352,7 +361,10 @@ export class Sandbox {
 
   /** Settles one operation. False if there is none. */
   async step() {
-    const [operation] = this.pending.filter(({ kind }) => kind !== 'timer');
+    const isReady = ({ kind, socket }) =>
+      kind !== 'timer' &&
+      (kind !== 'wsReceive' || this.control.sockets.get(socket).inbox.length > 0);
+    const [operation] = this.pending.filter(isReady);
     const timers = this.pending.filter(({ kind }) => kind === 'timer');
     const next = operation ?? timers.sort((a, b) => a.at - b.at)[0];
     if (next === undefined) return false;
@@ -382,6 +394,22 @@ export class Sandbox {
         return {};
       case 'fetch':
         return this.subrequest(operation.request);
+      case 'wsConnect':
+        return this.socket(operation.request);
+      case 'wsSend': {
+        const socket = this.control.sockets.get(operation.socket);
+        socket.sent.push(operation.message);
+        socket.inbox.push(...(socket.answer(operation.message) ?? []));
+        return {};
+      }
+      case 'wsReceive': {
+        const message = this.control.sockets.get(operation.socket).inbox.shift();
+        if (message.error) return message;
+        const { data, ...rest } = message;
+        const value = this.inside(rest);
+        if (data !== undefined) value.data = typeof data === 'string' ? data : this.bytes(data);
+        return { value };
+      }
       case 'bodyRead': {
         const chunk = this.control.bodies.get(operation.body).chunks.shift() ?? '';
         return { value: this.bytes(chunk) };
@@ -416,6 +444,15 @@ export class Sandbox {
       body: chunks.length === 0 ? 0 : body,
     };
     return { value: this.inside(value) };
+  }
+
+  socket(request) {
+    const given = this.world.websocket(request);
+    if (given.error) return given;
+    const { messages = [], answer = () => [], protocol = '' } = given;
+    const socket = this.control.sockets.size + 1;
+    this.control.sockets.set(socket, { inbox: [...messages], answer, released: false, sent: [] });
+    return { value: this.inside({ socket, protocol }) };
   }
 
   kv(kind, args) {

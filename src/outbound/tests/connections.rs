@@ -82,8 +82,15 @@ async fn only_so_many_tenants_keep_connections() {
     assert!(!pools.by_tenant.contains_key(&tenant("t1")));
 }
 
-/// A server with a certificate for `localhost`, and the authority to trust for it.
-async fn secure(protocols: &[&[u8]]) -> (Upstream, RootCertStore) {
+/// What accepts connections with a certificate for `localhost`, and the authority to trust for it.
+pub(super) async fn secure_listener(
+    protocols: &[&[u8]],
+) -> (
+    Upstream,
+    TcpListener,
+    tokio_rustls::TlsAcceptor,
+    RootCertStore,
+) {
     let signed = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(signed.cert.der().clone()).unwrap();
@@ -98,6 +105,12 @@ async fn secure(protocols: &[&[u8]]) -> (Upstream, RootCertStore) {
     tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
     let (upstream, listener) = Upstream::listen().await;
+    (upstream, listener, acceptor, roots)
+}
+
+/// A server with a certificate for `localhost`, and the authority to trust for it.
+async fn secure(protocols: &[&[u8]]) -> (Upstream, RootCertStore) {
+    let (upstream, listener, acceptor, roots) = secure_listener(protocols).await;
     let tasks = upstream.tasks.clone();
     let version = |request: AxumRequest| async move {
         let version = format!("{:?} {}", request.version(), request.uri());
