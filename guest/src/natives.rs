@@ -18,7 +18,7 @@ use javy::quickjs::{
 use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_operations};
 use crate::operations::{self, Pending, Settle};
 use crate::resolver::Asker;
-use crate::{loading, modules, scratch, text, wasi};
+use crate::{crypto, loading, modules, scratch, text, wasi};
 
 thread_local! {
     static CURRENT: Cell<*mut qjs::JSContext> = const { Cell::new(null_mut()) };
@@ -44,6 +44,7 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     kv_functions(ctx, &native)?;
     text_functions(ctx, &native)?;
     module_functions(ctx, &native)?;
+    crypto::define(ctx, &native)?;
     Ok(native)
 }
 

@@ -14,7 +14,8 @@ import { assert, strict } from './assert.js';
 import * as buffer from './buffer.js';
 import { console } from './console.js';
 import { atob, btoa } from './encoding.js';
-import * as cryptoFunctions from './crypto.js';
+import crypto from './node/crypto.js';
+import webcrypto from './node/crypto/subtle.js';
 import { codedError } from './errors.js';
 import { process } from './process.js';
 import { performance } from './performance.js';
@@ -101,18 +102,8 @@ const timersPromises = () => {
 define('assert', () => assert);
 define('assert/strict', () => strict);
 define('buffer', () => ({ ...buffer, constants: { MAX_LENGTH: buffer.kMaxLength }, atob, btoa }));
-define('crypto', () => {
-  const { crypto, getRandomValues, randomBytes, randomInt, randomUUID, timingSafeEqual } =
-    cryptoFunctions;
-  return {
-    getRandomValues,
-    randomBytes,
-    randomInt,
-    randomUUID,
-    timingSafeEqual,
-    webcrypto: crypto,
-  };
-});
+define('crypto', () => crypto);
+define('internal/webcrypto', () => webcrypto);
 define('console', () => console);
 define('events', () => events);
 define('perf_hooks', () => ({ performance }));

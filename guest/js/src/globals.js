@@ -11,6 +11,7 @@ import {
 import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from './abort.js';
 import { Blob, File } from './blob.js';
 import { Buffer } from './buffer.js';
+import { builtin } from './builtins.js';
 import { structuredClone } from './clone.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
@@ -75,6 +76,32 @@ const globals = {
   structuredClone,
 };
 
+/** Globals whose making is put off until somebody asks: their names and the modules they are in. */
+const lazy = {
+  CryptoKey: 'internal/webcrypto',
+  SubtleCrypto: 'internal/webcrypto',
+};
+
+function installLazy(name) {
+  const define = (value) =>
+    ObjectDefineProperty(globalThis, name, {
+      configurable: true,
+      enumerable: false,
+      value,
+      writable: true,
+    });
+  ObjectDefineProperty(globalThis, name, {
+    configurable: true,
+    enumerable: false,
+    get() {
+      const value = builtin(lazy[name])[name];
+      define(value);
+      return value;
+    },
+    set: define,
+  });
+}
+
 /** Puts the globals in place, and takes away what would reach out of the sandbox. */
 export function install() {
   for (const name of ObjectKeys(globals)) {
@@ -86,6 +113,7 @@ export function install() {
       writable: true,
     });
   }
+  for (const name of ObjectKeys(lazy)) installLazy(name);
   ObjectDefineProperty(Math, 'random', {
     configurable: true,
     value: function random() {
