@@ -7,6 +7,7 @@
 )]
 
 mod cli;
+mod crypto;
 mod deploy;
 mod errors;
 mod fetch;

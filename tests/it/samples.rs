@@ -74,7 +74,7 @@ fn every_fixture_holds_the_lines_of_its_document_as_they_are_written() {
         assert!(function.contains(&seed), "{name}: not as written");
         samples += 1;
     }
-    assert_eq!(samples, 15);
+    assert_eq!(samples, 16);
     let seed = read("S1-254-270/seed.txt");
     let at = seed.find("// index.js\n").unwrap();
     for (file, lines) in [("helpers.js", &seed[..at]), ("index.js", &seed[at..])] {
@@ -332,6 +332,67 @@ async fn s1_116_nobody_escapes_the_limit_by_a_forged_header() {
     }
     assert_eq!(stored_keys(&server), ["ratelimit:127.0.0.1"]);
     assert_eq!(stored(&server, "ratelimit:127.0.0.1").unwrap(), "2");
+}
+
+/// Posts a body to the webhook, with a signature if there is one.
+async fn webhook(server: &Server, body: &str, signature: Option<&str>) -> Answer {
+    let mut request = with_json(server.post("sample"), body);
+    if let Some(signature) = signature {
+        request = request.header("x-signature", signature);
+    }
+    Answer::of(request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_132_a_webhook_is_taken_with_the_right_signature_only() {
+    let server = Server::start().await;
+    let settings = json!({ "env": { "WEBHOOK_SECRET": "s3cret" } });
+    deploy_with(&server, "S1-132-149", settings).await;
+    // HMAC-SHA256 with `s3cret` of the bodies as `JSON.stringify` writes them.
+    let signed = [
+        (
+            r#"{"a":1}"#,
+            "5910e62016ef5034272c926c27071992a465c2335cecf41851bda071577f4f6d",
+        ),
+        (
+            r#"{"z":1,"a":{"y":[1,2,{"x":null}],"b":"é €"}}"#,
+            "39d9fcb29681935163a7b488f81e55353ca55c2fb4132b7e2fc4c6c8757ed06f",
+        ),
+        (
+            r#"{"b":1,"a":2}"#,
+            "71856c78b8eab43efd5ff17dab1f90f5e6388dc9019672adde948e9c7b1b8c78",
+        ),
+        (
+            r#"{"n": 1e21, "m" : 1.50}"#,
+            "0d76421e499d8ec590b6fb8e8a5d8012c87030399ffd7ee61a4e829cc6254f37",
+        ),
+    ];
+    for (body, signature) in signed {
+        let answer = webhook(&server, body, Some(signature)).await;
+        answer.expect(200, r#"{"success":true}"#);
+    }
+    let zeros = "0".repeat(64);
+    let answer = webhook(&server, r#"{"a":1}"#, Some(&zeros)).await;
+    answer.expect(401, r#"{"error":"Invalid signature"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_132_what_cannot_be_compared_is_an_error() {
+    let server = Server::start().await;
+    let settings = json!({ "env": { "WEBHOOK_SECRET": "s3cret" } });
+    deploy_with(&server, "S1-132-149", settings).await;
+    for (signature, kind) in [(Some("abc"), "RangeError"), (None, "TypeError")] {
+        let answer = webhook(&server, r#"{"a":1}"#, signature).await;
+        let problem = answer.expect_problem(500, "function_threw").json();
+        assert!(problem["detail"].as_str().unwrap().contains(kind), "{problem}");
+    }
+    server
+        .log_with("sample", "Input buffers must have the same byte length")
+        .await;
+    deploy(&server, "S1-132-149").await;
+    let answer = webhook(&server, r#"{"a":1}"#, Some("abc")).await;
+    let problem = answer.expect_problem(500, "function_threw").json();
+    assert!(problem["detail"].as_str().unwrap().contains("TypeError"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
