@@ -143,7 +143,7 @@ class CipherBase extends LazyStream {
       checkInteger('options.authTagLength', tagLength, 0);
       checkTagLength(info, tagLength);
     }
-    this.streamOptions = options;
+    this._options = options;
     this.#info = info;
     this.#key = new Uint8Array(keyData);
     this.#iv = new Uint8Array(ivData ?? 0);

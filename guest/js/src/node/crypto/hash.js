@@ -34,6 +34,7 @@ class Running {
   #chunks = [];
   #length = 0;
   #state;
+  #made;
 
   constructor(name, key) {
     this.#name = name;
@@ -65,7 +66,13 @@ class Running {
     return copy;
   }
 
+  /** The digest; asked again, the same. */
   finish() {
+    this.#made ??= this.#finish();
+    return this.#made;
+  }
+
+  #finish() {
     if (this.#state !== undefined) return operate('hashFinish', this.#state);
     const data = this.#chunks.length === 1 ? this.#chunks[0] : join(...this.#chunks);
     if (this.#key === undefined) return operate('hash', this.#name, data);
@@ -76,11 +83,6 @@ class Running {
 class HashStream extends LazyStream {
   _transform(chunk, encoding, callback) {
     this.update(chunk, encoding);
-    callback();
-  }
-
-  _flush(callback) {
-    this.push(this.digest());
     callback();
   }
 }
@@ -112,7 +114,7 @@ export class Hash extends HashStream {
     const name = hashName(algorithm);
     if (name === undefined) throw new Error('Digest method not supported');
     outputLength(name, options);
-    this.streamOptions = options;
+    this._options = options;
     this.#running = new Running(name);
   }
 
@@ -133,6 +135,12 @@ export class Hash extends HashStream {
     this.#running = null;
     return encoded(digest, encoding);
   }
+
+  /** The end of the stream; `digest` may still be asked. */
+  _flush(callback) {
+    this.push(encoded(slice(this.#running.finish(), 0)));
+    callback();
+  }
 }
 
 /** An HMAC under way. */
@@ -144,7 +152,7 @@ export class Hmac extends HashStream {
     super();
     if (typeof algorithm !== 'string') checkString('hmac', algorithm);
     const bytes = keyBytes('key', key, options?.encoding);
-    this.streamOptions = options;
+    this._options = options;
     this.#running = new Running(knownHash(algorithm), bytes);
   }
 
@@ -160,7 +168,16 @@ export class Hmac extends HashStream {
     this.#isDone = true;
     return encoded(digest, encoding);
   }
+
+  /** The end of the stream; `digest` may still be asked. */
+  _flush(callback) {
+    this.push(encoded(slice(this.#running.finish(), 0)));
+    callback();
+  }
 }
+
+// The bundler renames a class that names itself.
+Object.defineProperty(Hash, 'name', { configurable: true, value: 'Hash' });
 
 /** Node's `createHash`. */
 export function createHash(algorithm, options) {

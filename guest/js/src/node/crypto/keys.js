@@ -69,6 +69,8 @@ export class KeyObject {
     return same(plain(this), plain(other));
   }
 }
+// The bundler renames a class that names itself.
+Object.defineProperty(KeyObject, 'name', { configurable: true, value: 'KeyObject' });
 Object.defineProperty(KeyObject.prototype, Symbol.toStringTag, {
   configurable: true,
   value: 'KeyObject',

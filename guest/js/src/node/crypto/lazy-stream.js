@@ -58,9 +58,9 @@ const MEMBERS = [
 
 let Transform;
 
-/** The base class of what can be a `Transform`, with `streamOptions` for its constructor. */
+/** The base class of what can be a `Transform`, with `_options` for its constructor. */
 export class LazyStream {
-  streamOptions = undefined;
+  _options = undefined;
 }
 
 /** Makes every `LazyStream` inherit from `Transform`. */
@@ -90,7 +90,7 @@ function begin(stream) {
     Object.defineProperty(stream, name, { configurable: true, value: undefined, writable: true });
   }
   const methods = [stream._transform, stream._flush];
-  Transform.call(stream, stream.streamOptions);
+  Transform.call(stream, stream._options);
   [stream._transform, stream._flush] = methods;
 }
 

@@ -102,7 +102,7 @@ class Digesting extends LazyStream {
     checkString('algorithm', algorithm);
     this.#name = knownHash(algorithm, { isNamed: false });
     this.#hash = createHash(this.#name);
-    this.streamOptions = options;
+    this._options = options;
   }
 
   update(data, encoding) {

@@ -834,6 +834,8 @@ export class SubtleCrypto {
     return importAny(format, data, own, Boolean(extractable), usages);
   }
 }
+// The bundler renames a class that names itself.
+Object.defineProperty(SubtleCrypto, 'name', { configurable: true, value: 'SubtleCrypto' });
 Object.defineProperty(SubtleCrypto.prototype, Symbol.toStringTag, {
   configurable: true,
   value: 'SubtleCrypto',
