@@ -384,7 +384,10 @@ async fn s1_132_what_cannot_be_compared_is_an_error() {
     for (signature, kind) in [(Some("abc"), "RangeError"), (None, "TypeError")] {
         let answer = webhook(&server, r#"{"a":1}"#, signature).await;
         let problem = answer.expect_problem(500, "function_threw").json();
-        assert!(problem["detail"].as_str().unwrap().contains(kind), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(kind),
+            "{problem}"
+        );
     }
     server
         .log_with("sample", "Input buffers must have the same byte length")
@@ -392,7 +395,10 @@ async fn s1_132_what_cannot_be_compared_is_an_error() {
     deploy(&server, "S1-132-149").await;
     let answer = webhook(&server, r#"{"a":1}"#, Some("abc")).await;
     let problem = answer.expect_problem(500, "function_threw").json();
-    assert!(problem["detail"].as_str().unwrap().contains("TypeError"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("TypeError"),
+        "{problem}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

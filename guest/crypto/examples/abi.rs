@@ -1,9 +1,9 @@
 //! The operations with addresses instead of slices, so that the tests of the JavaScript layer can
 //! run them as WebAssembly: `cargo build --release --example abi --target wasm32-wasip1`.
 //!
-//! `call` is given a block that [`reserve`] made: how many arguments, then their lengths and they themselves,
-//! the name of the operation first. It answers a block: 1 or 0, a length, and that many bytes.
-//! Numbers have four bytes, the lowest first. Blocks of answers are not given back.
+//! `operate` is given a block that `reserve` made: how many arguments, their lengths, and they
+//! themselves, the name of the operation first. It answers a block: 1 or 0, a length, and that many
+//! bytes. Numbers have four bytes, the lowest first. Blocks of answers are not given back.
 
 #[cfg(target_arch = "wasm32")]
 mod abi {

@@ -142,7 +142,9 @@ impl Blocks {
         let mut last = self.convert(&rest);
         let padding = usize::from(last[BLOCK - 1]);
         if !(1..=BLOCK).contains(&padding)
-            || last[BLOCK - padding..].iter().any(|&byte| usize::from(byte) != padding)
+            || last[BLOCK - padding..]
+                .iter()
+                .any(|&byte| usize::from(byte) != padding)
         {
             return Err(Failure::Authentic);
         }
@@ -201,7 +203,10 @@ impl Counter {
                 self.refill(data.len() - at);
             }
             let len = (self.ready.len() - self.used).min(data.len() - at);
-            xor(&mut data[at..at + len], &self.ready[self.used..self.used + len]);
+            xor(
+                &mut data[at..at + len],
+                &self.ready[self.used..self.used + len],
+            );
             self.used += len;
             at += len;
         }
@@ -388,7 +393,7 @@ pub fn begin(arguments: &Arguments<'_>) -> Result<Running, Failure> {
     let is_encrypting = arguments.number(3)? == 1;
     let is_padded = arguments.number(4)? == 1;
     let whole = || <[u8; BLOCK]>::try_from(iv).map_err(|_| Failure::Length);
-    let blocks = |chain| {
+    let blocks = |chain| -> Result<Mode, Failure> {
         Ok(Mode::Blocks(Blocks {
             aes: Aes::new(key)?,
             chain,
@@ -449,7 +454,7 @@ pub fn key_wrap(arguments: &Arguments<'_>) -> Answer {
     if data.len() < 16 || data.len() % 8 != 0 {
         return Err(Failure::Length);
     }
-    let mut wrapped = [&WRAP_START, data].concat();
+    let mut wrapped = [&WRAP_START[..], data].concat();
     let count = data.len() / 8;
     for step in 1..=6 * count {
         let at = ((step - 1) % count + 1) * 8;
@@ -483,7 +488,10 @@ pub fn key_unwrap(arguments: &Arguments<'_>) -> Answer {
         wrapped[..8].copy_from_slice(&blocks[0][..8]);
         wrapped[at..at + 8].copy_from_slice(&blocks[0][8..]);
     }
-    let difference = wrapped.iter().zip(WRAP_START).fold(0, |all, (a, b)| all | (a ^ b));
+    let difference = wrapped
+        .iter()
+        .zip(WRAP_START)
+        .fold(0, |all, (a, b)| all | (a ^ b));
     if difference != 0 {
         return Err(Failure::Authentic);
     }

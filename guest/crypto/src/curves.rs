@@ -10,8 +10,8 @@ use crate::{Answer, Arguments, Failure};
 
 /// What one curve can do; the same for all of them, whose types have nothing in common by name.
 macro_rules! curve {
-    ($curve:ident, $bytes:literal) => {
-        mod $curve {
+    ($name:ident, $curve:ident, $bytes:literal) => {
+        mod $name {
             use $curve::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
             use $curve::ecdsa::{Signature, SigningKey, VerifyingKey};
             use $curve::elliptic_curve::ecdh::diffie_hellman;
@@ -51,9 +51,8 @@ macro_rules! curve {
 
             pub fn sign(key: &[u8], hash: &[u8]) -> Answer {
                 let signer = SigningKey::from(secret(key)?);
-                let signature: Signature = signer
-                    .sign_prehash(&fit(hash))
-                    .map_err(|_| Failure::Key)?;
+                let signature: Signature =
+                    signer.sign_prehash(&fit(hash)).map_err(|_| Failure::Key)?;
                 Ok(signature.to_bytes().to_vec())
             }
 
@@ -73,17 +72,17 @@ macro_rules! curve {
     };
 }
 
-curve!(p256, 32);
-curve!(p384, 48);
-curve!(p521, 66);
+curve!(short, p256, 32);
+curve!(middle, p384, 48);
+curve!(long, p521, 66);
 
 /// Calls a function of the curve that the first argument names.
 macro_rules! on_curve {
     ($name:expr, $function:ident ( $($argument:expr),* )) => {
         match $name? {
-            "P-256" => p256::$function($($argument),*),
-            "P-384" => p384::$function($($argument),*),
-            "P-521" => p521::$function($($argument),*),
+            "P-256" => short::$function($($argument),*),
+            "P-384" => middle::$function($($argument),*),
+            "P-521" => long::$function($($argument),*),
             _ => Err(Failure::Unknown),
         }
     };

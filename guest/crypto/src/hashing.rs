@@ -35,9 +35,10 @@ macro_rules! with_hash {
 /// A new hasher and the length of its blocks in bytes.
 pub fn hasher(name: &str) -> Result<(Hasher, usize), Failure> {
     macro_rules! boxed {
-        ($hash:ty, $block:literal) => {
-            Ok((Box::new(<$hash>::new()), $block))
-        };
+        ($hash:ty, $block:literal) => {{
+            let hasher: Hasher = Box::new(<$hash>::new());
+            Ok((hasher, $block))
+        }};
     }
     with_hash!(name, boxed, Err(Failure::Unknown))
 }

@@ -170,7 +170,8 @@ pub fn call(operation: &str, arguments: &Arguments<'_>) -> Answer {
         },
         "keyWrap" => ciphers::key_wrap(arguments),
         "keyUnwrap" => ciphers::key_unwrap(arguments),
-        _ => curves::call(operation, arguments).unwrap_or_else(|| numbers::call(operation, arguments)),
+        _ => curves::call(operation, arguments)
+            .unwrap_or_else(|| numbers::call(operation, arguments)),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::rand_core::{Infallible, TryCryptoRng, TryRng};
-use crypto_bigint::{BoxedUint, NonZero, Odd};
+use crypto_bigint::{BoxedUint, ConcatenatingMul, NonZero, Odd};
 use crypto_primes::{Flavor, is_prime, random_prime};
 
 use crate::{Answer, Arguments, Failure, Random};
@@ -38,6 +38,9 @@ fn number(bytes: &[u8]) -> Result<BoxedUint, Failure> {
     let bytes = &bytes[start.unwrap_or(bytes.len())..];
     if bytes.len() > MODULUS_BITS_MAX as usize / 8 {
         return Err(Failure::Memory);
+    }
+    if bytes.is_empty() {
+        return Ok(BoxedUint::zero());
     }
     Ok(BoxedUint::from_be_slice_vartime(bytes))
 }
@@ -73,9 +76,10 @@ fn trimmed(value: &BoxedUint) -> Vec<u8> {
 /// `rsaPublic(n, e, data)`: as many bytes as the modulus has.
 fn rsa_public(arguments: &Arguments<'_>) -> Answer {
     let params = modulus(arguments.bytes(0)?)?;
-    let bits = params.modulus().bits_vartime();
+    let bits = params.modulus().as_ref().bits_vartime();
     let exponent = number(arguments.bytes(1)?)?;
-    if exponent.bits_vartime() > bits || (bits > 3072 && exponent.bits_vartime() > EXPONENT_BITS_MAX)
+    if exponent.bits_vartime() > bits
+        || (bits > 3072 && exponent.bits_vartime() > EXPONENT_BITS_MAX)
     {
         return Err(Failure::Key);
     }
@@ -104,7 +108,9 @@ fn rsa_private(arguments: &Arguments<'_>) -> Answer {
     let of_p = raise(&data, &dp, &p);
     let of_q = raise(&data, &dq, &q);
     let in_p = |value: &BoxedUint| BoxedMontyForm::new(value.rem(p.modulus().as_nz_ref()), &p);
-    let factor = in_p(&inverse).mul(&in_p(&of_p).sub(&in_p(&of_q))).retrieve();
+    let factor = in_p(&inverse)
+        .mul(&in_p(&of_p).sub(&in_p(&of_q)))
+        .retrieve();
     let result = factor
         .concatenating_mul(q.modulus().as_ref())
         .concatenating_add(&of_q);
@@ -115,7 +121,7 @@ fn rsa_private(arguments: &Arguments<'_>) -> Answer {
     if check != data {
         return Err(Failure::Key);
     }
-    let len = params.modulus().bits_vartime().div_ceil(8) as usize;
+    let len = params.modulus().as_ref().bits_vartime().div_ceil(8) as usize;
     Ok(to_bytes(&result, len))
 }
 
@@ -123,7 +129,7 @@ fn rsa_private(arguments: &Arguments<'_>) -> Answer {
 fn power(arguments: &Arguments<'_>) -> Answer {
     let params = modulus(arguments.bytes(2)?)?;
     let (base, exponent) = (number(arguments.bytes(0)?)?, number(arguments.bytes(1)?)?);
-    let len = params.modulus().bits_vartime().div_ceil(8) as usize;
+    let len = params.modulus().as_ref().bits_vartime().div_ceil(8) as usize;
     Ok(to_bytes(&raise(&base, &exponent, &params), len))
 }
 
@@ -227,8 +233,7 @@ fn rsa_key(bits: u32, exponent: &BoxedUint, p: &BoxedUint, q: &BoxedUint) -> Opt
     let less = |value: &BoxedUint| value.wrapping_sub(&one);
     let inverse = |of: &BoxedUint, within: &BoxedUint| {
         let within = NonZero::new(within.clone()).into_option()?;
-        let of = of.rem(&within).resize(within.bits_precision());
-        of.invert_mod(&within).into_option()
+        of.rem(&within).invert_mod(&within).into_option()
     };
     let phi = less(p).concatenating_mul(&less(q));
     let d = inverse(exponent, &phi)?;

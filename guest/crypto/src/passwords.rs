@@ -49,7 +49,9 @@ fn any_pbkdf2(
             let mut running = keyed.clone();
             running.update(&last);
             last = running.finish();
-            sum.iter_mut().zip(&last).for_each(|(sum, byte)| *sum ^= byte);
+            sum.iter_mut()
+                .zip(&last)
+                .for_each(|(sum, byte)| *sum ^= byte);
         }
         chunk.copy_from_slice(&sum[..chunk.len()]);
     }
@@ -63,10 +65,9 @@ pub fn scrypt(arguments: &Arguments<'_>) -> Answer {
     let (r, p) = (arguments.number(3)?, arguments.number(4)?);
     let mut key = vec![0; arguments.output_len(5)?];
     let block = u64::from(r) * 128;
-    let needed = block
-        .checked_shl(log_n)
-        .filter(|_| log_n < 32)
-        .and_then(|main| main.checked_add(block.checked_mul(u64::from(p))?));
+    let needed = (log_n < 32)
+        .then(|| (1_u64 << log_n) + u64::from(p))
+        .and_then(|blocks| blocks.checked_mul(block));
     if needed.is_none_or(|needed| needed > SCRYPT_BYTES_MAX) {
         return Err(Failure::Memory);
     }
@@ -81,7 +82,11 @@ pub fn scrypt(arguments: &Arguments<'_>) -> Answer {
 /// `hkdf(hash, key, salt, info, length)` (RFC 5869)
 pub fn hkdf(arguments: &Arguments<'_>) -> Answer {
     let name = arguments.text(0)?;
-    let (key, salt, info) = (arguments.bytes(1)?, arguments.bytes(2)?, arguments.bytes(3)?);
+    let (key, salt, info) = (
+        arguments.bytes(1)?,
+        arguments.bytes(2)?,
+        arguments.bytes(3)?,
+    );
     let len = arguments.output_len(4)?;
     let size = hashing::hasher(name)?.0.output_size();
     if len > 255 * size {

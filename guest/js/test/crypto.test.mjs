@@ -174,8 +174,10 @@ test('ciphers in pieces, with every padding', async () => {
 
 test('what ciphers refuse', async () => {
   const key = "Buffer.alloc(16, 'k')";
-  const cbc = (rest) => `(() => { const c = crypto.createCipheriv('aes-128-cbc', ${key}, ${key}); ${rest} })()`;
-  const back = (rest) => `(() => { const c = crypto.createDecipheriv('aes-128-cbc', ${key}, ${key}); ${rest} })()`;
+  const cbc = (rest) =>
+    `(() => { const c = crypto.createCipheriv('aes-128-cbc', ${key}, ${key}); ${rest} })()`;
+  const back = (rest) =>
+    `(() => { const c = crypto.createDecipheriv('aes-128-cbc', ${key}, ${key}); ${rest} })()`;
   const gcm = (rest) =>
     `(() => { const c = crypto.createDecipheriv('aes-128-gcm', ${key}, ${key}.subarray(0, 12)); ${rest} })()`;
   await same(
@@ -208,7 +210,7 @@ test('what ciphers refuse', async () => {
       "crypto.getCipherInfo('aes-128-ecb', { keyLength: 17 })",
       "crypto.getCipherInfo('chacha20-poly1305')",
       "crypto.getCipherInfo('foo')",
-      "crypto.getCipherInfo(419)",
+      'crypto.getCipherInfo(419)',
     ]),
   );
 });
@@ -225,9 +227,12 @@ const KEYS = {
 /** A key in every format it has. */
 function formats({ publicKey, privateKey }) {
   const all = [];
-  const types = { rsa: ['pkcs8', 'pkcs1'], ec: ['pkcs8', 'sec1'] }[publicKey.asymmetricKeyType] ?? ['pkcs8'];
+  const types = { rsa: ['pkcs8', 'pkcs1'], ec: ['pkcs8', 'sec1'] }[publicKey.asymmetricKeyType] ?? [
+    'pkcs8',
+  ];
   for (const format of ['pem', 'der']) {
-    for (const type of types) all.push(['private', format, type, privateKey.export({ format, type })]);
+    for (const type of types)
+      all.push(['private', format, type, privateKey.export({ format, type })]);
     for (const type of types.includes('pkcs1') ? ['spki', 'pkcs1'] : ['spki']) {
       all.push(['public', format, type, publicKey.export({ format, type })]);
     }
@@ -271,7 +276,12 @@ test('keys are read and written in every format as Node does', async () => {
 });
 
 test('encrypted keys that are written here are read by Node', async () => {
-  for (const [name, type] of [['rsa', 'pkcs8'], ['rsa', 'pkcs1'], ['P-256', 'sec1'], ['ed25519', 'pkcs8']]) {
+  for (const [name, type] of [
+    ['rsa', 'pkcs8'],
+    ['rsa', 'pkcs1'],
+    ['P-256', 'sec1'],
+    ['ed25519', 'pkcs8'],
+  ]) {
     const { privateKey } = KEYS[name];
     const pem = await inside(
       `return crypto.createPrivateKey(given.pem)
@@ -386,7 +396,10 @@ test('signatures made here are right in Node, and the other way round', async ()
     assert.deepEqual(verified, [true, false, false, true], SIGNATURES[i].join());
     for (const signature of signatures) {
       const bytes = Buffer.from(signature, 'hex');
-      assert.ok(crypto.verify(hash, Buffer.from(data), { key: publicPem, ...options }, bytes), `${SIGNATURES[i]}`);
+      assert.ok(
+        crypto.verify(hash, Buffer.from(data), { key: publicPem, ...options }, bytes),
+        `${SIGNATURES[i]}`,
+      );
     }
   });
 });
@@ -397,7 +410,9 @@ test('RSA encryption goes both ways', async () => {
   const options = [{}, { oaepHash: 'sha256', oaepLabel: Buffer.from('label') }];
   const given = {
     pem,
-    encrypted: options.map((one) => crypto.publicEncrypt({ key: publicKey, ...one }, Buffer.from('secret')).toString('hex')),
+    encrypted: options.map((one) =>
+      crypto.publicEncrypt({ key: publicKey, ...one }, Buffer.from('secret')).toString('hex'),
+    ),
     signed: crypto.privateEncrypt(privateKey, Buffer.from('raw')).toString('hex'),
   };
   const made = await inside(
@@ -416,7 +431,10 @@ test('RSA encryption goes both ways', async () => {
     const key = { key: privateKey, ...one };
     assert.equal(`${crypto.privateDecrypt(key, Buffer.from(made.encrypted[i], 'hex'))}`, 'mine');
   });
-  const unpadded = crypto.privateDecrypt({ key: privateKey, padding: 3 }, Buffer.from(made.pkcs1, 'hex'));
+  const unpadded = crypto.privateDecrypt(
+    { key: privateKey, padding: 3 },
+    Buffer.from(made.pkcs1, 'hex'),
+  );
   assert.equal(unpadded.toString('latin1').slice(-5), '\0mine');
   assert.equal(`${crypto.publicDecrypt(publicKey, Buffer.from(made.signed, 'hex'))}`, 'mine');
 });
@@ -446,7 +464,10 @@ test('new keys are good ones', async () => {
     const signature = crypto.sign(hash, Buffer.from('x'), key);
     assert.ok(crypto.verify(hash, Buffer.from('x'), publicPem, signature));
   }
-  assert.deepEqual([made.callback, made.hmac, made.check], [[null, 'public', 'private'], 12, false]);
+  assert.deepEqual(
+    [made.callback, made.hmac, made.check],
+    [[null, 'public', 'private'], 12, false],
+  );
   assert.ok(crypto.checkPrimeSync(BigInt(made.prime)));
   await same(
     each([
@@ -499,7 +520,7 @@ test('random things have the shape that Node gives them', async () => {
       'crypto.randomFillSync(Buffer.alloc(3), 5)',
       'crypto.randomFillSync(Buffer.alloc(3), 1, 5)',
       'crypto.randomFillSync(new Uint32Array(4), 1, 2).length',
-      "new Promise((resolve) => crypto.randomFill(Buffer.alloc(9), 3, (e, b) => resolve([e, b.length, b[0]])))",
+      'new Promise((resolve) => crypto.randomFill(Buffer.alloc(9), 3, (e, b) => resolve([e, b.length, b[0]])))',
       'crypto.randomBytes(-1)',
       "crypto.randomBytes('1')",
       'crypto.randomInt(5, 5)',
@@ -595,11 +616,17 @@ test('subtle: new keys, and what is random, are right on both sides', async () =
     return { all, text, extractable: [oaep.publicKey.extractable, oaep.privateKey.extractable] };`);
   assert.deepEqual([made.text, made.extractable], ['data', [true, false]]);
   for (const { algorithm, how, spki, signature, usages, fine } of made.all) {
-    const known = algorithm.publicExponent ? { name: algorithm.name, hash: algorithm.hash } : algorithm;
-    const key = await crypto.subtle.importKey('spki', Buffer.from(spki, 'hex'), known, true, ['verify']);
+    const known = algorithm.publicExponent
+      ? { name: algorithm.name, hash: algorithm.hash }
+      : algorithm;
+    const key = await crypto.subtle.importKey('spki', Buffer.from(spki, 'hex'), known, true, [
+      'verify',
+    ]);
     assert.ok(fine);
     assert.deepEqual(usages, [['verify'], ['sign']]);
-    assert.ok(await crypto.subtle.verify(how, key, Buffer.from(signature, 'hex'), Buffer.from('data')));
+    assert.ok(
+      await crypto.subtle.verify(how, key, Buffer.from(signature, 'hex'), Buffer.from('data')),
+    );
   }
 });
 
@@ -610,7 +637,8 @@ test('subtle: what it refuses', async () => {
   const password = `${s}.importKey('raw', ${u}, 'PBKDF2', false, ['deriveBits', 'deriveKey'])`;
   const bits = (rounds, length) =>
     `${password}.then((p) => ${s}.deriveBits({ name: 'PBKDF2', hash: 'SHA-256', salt: ${u}, iterations: ${rounds} }, p, ${length})).then((b) => b.byteLength)`;
-  const jwk = (key) => `${s}.importKey('jwk', ${key}, { name: 'HMAC', hash: 'SHA-256' }, true, ['sign']).then((k) => ${s}.exportKey('jwk', k))`;
+  const jwk = (key) =>
+    `${s}.importKey('jwk', ${key}, { name: 'HMAC', hash: 'SHA-256' }, true, ['sign']).then((k) => ${s}.exportKey('jwk', k))`;
   await same(
     each([
       `${s}.digest('foo', ${u})`,
@@ -671,4 +699,60 @@ test('while a snapshot is taken, what is certain is allowed and what is random i
     crypto.createHmac('sha1', 'k').digest('hex'),
     cipher.update('y', 'utf8', 'hex'),
   ]);
+});
+
+test('hashes, ciphers and signatures are streams when they are used as such', async () => {
+  const hasStreams = await inside(
+    "try { require('stream'); return true; } catch { return false; }",
+  );
+  if (!hasStreams) return;
+  await same(
+    `const { PassThrough, Readable, Transform, pipeline } = require('stream');
+    const key = Buffer.alloc(16);
+    const wait = (work) => attempt(() => new Promise(work));
+    const gather = (stream, resolve) => {
+      const parts = [];
+      stream.on('data', (part) => parts.push(part));
+      stream.on('end', () => resolve(Buffer.concat(parts).toString('latin1')));
+    };
+    const piped = await wait((resolve, reject) => {
+      const hash = crypto.createHash('sha256');
+      Readable.from([Buffer.from('ab'), Buffer.from('c')]).pipe(hash).on('error', reject);
+      hash.on('finish', () => resolve(hash.digest('hex')));
+    });
+    const read = await wait((resolve) => {
+      const hash = crypto.createHash('sha256').setEncoding('hex');
+      hash.on('readable', () => { const text = hash.read(); if (text) resolve(text); });
+      hash.write('abc');
+      hash.end();
+    });
+    const ciphers = [crypto.createCipheriv, crypto.createDecipheriv];
+    const both = await wait((resolve, reject) => {
+      const [one, two] = ciphers.map((make) => make('aes-128-cbc', key, key));
+      gather(two, resolve);
+      one.pipe(two);
+      one.write('hello ');
+      one.end('world');
+    });
+    const failed = await wait((resolve) => {
+      const end = new PassThrough().resume();
+      const source = Readable.from([Buffer.alloc(16, 7)]);
+      const cipher = crypto.createDecipheriv('aes-128-cbc', key, key);
+      pipeline(source, cipher, end, (error) => resolve(error.code));
+    });
+    const signed = await wait((resolve) => {
+      const sign = crypto.createSign('sha256');
+      sign.write('abc');
+      sign.end();
+      sign.on('finish', () => resolve(sign.sign(given, 'hex')));
+    });
+    const mac = await wait((resolve) => {
+      const hmac = crypto.createHmac('sha256', 'k');
+      gather(hmac, resolve);
+      hmac.end('abc');
+    });
+    const isStream = crypto.createHash('md5') instanceof Transform;
+    return [piped, read, both, failed, signed, mac, isStream];`,
+    KEYS.rsa.privateKey.export({ format: 'pem', type: 'pkcs8' }),
+  );
 });

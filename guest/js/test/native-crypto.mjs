@@ -49,9 +49,7 @@ const CURVES = {
     node: 'secp384r1',
     bytes: 48,
     p: 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n,
-    n: BigInt(
-      `0x${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`,
-    ),
+    n: BigInt(`0x${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`),
   },
   'P-521': {
     node: 'secp521r1',
@@ -102,9 +100,13 @@ const PKCS8 = { ed: '302e020100300506032b657004220420', x: '302e020100300506032b
 const SPKI = { ed: '302a300506032b6570032100', x: '302a300506032b656e032100' };
 const der = (head, bytes) => Buffer.concat([Buffer.from(head, 'hex'), bytes]);
 const privateOf = (kind, d) =>
-  or('key', () => crypto.createPrivateKey({ key: der(PKCS8[kind], d), format: 'der', type: 'pkcs8' }));
+  or('key', () =>
+    crypto.createPrivateKey({ key: der(PKCS8[kind], d), format: 'der', type: 'pkcs8' }),
+  );
 const publicOf = (kind, point) =>
-  or('key', () => crypto.createPublicKey({ key: der(SPKI[kind], point), format: 'der', type: 'spki' }));
+  or('key', () =>
+    crypto.createPublicKey({ key: der(SPKI[kind], point), format: 'der', type: 'spki' }),
+  );
 const pointOf = (key) =>
   crypto.createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(12);
 

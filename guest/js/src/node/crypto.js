@@ -1,11 +1,7 @@
 // Node's `crypto`.
 
 import { codedError } from '../errors.js';
-import {
-  crypto as webcrypto,
-  getRandomValues,
-  timingSafeEqual,
-} from '../crypto.js';
+import { crypto as webcrypto, getRandomValues, timingSafeEqual } from '../crypto.js';
 import * as cipher from './crypto/cipher.js';
 import { HASH_NAMES } from './crypto/common.js';
 import * as derive from './crypto/derive.js';
@@ -35,7 +31,8 @@ const MISSING = [
   'setEngine',
 ];
 
-const { createCipheriv, createDecipheriv, getCiphers, getCipherInfo, Cipheriv, Decipheriv } = cipher;
+const { createCipheriv, createDecipheriv, getCiphers, getCipherInfo, Cipheriv, Decipheriv } =
+  cipher;
 
 const exports = {
   ...derive,

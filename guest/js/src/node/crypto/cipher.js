@@ -107,8 +107,7 @@ function failure(why, info) {
 const TAG_LENGTHS = [4, 8, 12, 13, 14, 15, 16];
 
 function checkTagLength(info, length) {
-  const isRight =
-    info.mode === 'gcm' ? TAG_LENGTHS.includes(length) : length >= 1 && length <= 16;
+  const isRight = info.mode === 'gcm' ? TAG_LENGTHS.includes(length) : length >= 1 && length <= 16;
   if (isRight) return;
   throw typeError('ERR_CRYPTO_INVALID_AUTH_TAG', `Invalid authentication tag length: ${length}`);
 }

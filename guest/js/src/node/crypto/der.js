@@ -189,6 +189,9 @@ export function pemBlocks(text) {
 
 /** A PEM block. */
 export function toPem(label, bytes, headers = '') {
-  const lines = Buffer.from(bytes).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(bytes)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${headers}${lines.join('\n')}\n-----END ${label}-----\n`;
 }

@@ -80,7 +80,7 @@ function checkScrypt(password, salt, keylen, options = {}) {
 /** Node's `scrypt`. */
 export function scrypt(password, salt, keylen, options, callback) {
   const isShort = typeof options === 'function';
-  const work = checkScrypt(password, salt, keylen, isShort ? undefined : options ?? {});
+  const work = checkScrypt(password, salt, keylen, isShort ? undefined : (options ?? {}));
   checkFunction('callback', isShort ? options : callback);
   later(isShort ? options : callback, work);
 }
@@ -92,11 +92,7 @@ export function scryptSync(password, salt, keylen, options) {
 
 function checkHkdf(digest, key, salt, info, length) {
   checkString('digest', digest);
-  const given = [
-    keyBytes('ikm', key),
-    anyBytes('salt', salt),
-    anyBytes('info', info),
-  ];
+  const given = [keyBytes('ikm', key), anyBytes('salt', salt), anyBytes('info', info)];
   checkInteger('length', length, 0);
   if (given[2].length > 1024) {
     throw outOfRange('info', 'must not contain more than 1024 bytes', given[2].length);

@@ -182,11 +182,7 @@ function wrongPassphrase() {
 
 function needPassphrase(passphrase) {
   if (passphrase !== undefined) return;
-  throw opensslError(
-    '07880109',
-    'common libcrypto routines',
-    'interrupted or cancelled',
-  );
+  throw opensslError('07880109', 'common libcrypto routines', 'interrupted or cancelled');
 }
 
 const KEY_LENGTHS = { __proto__: null, 'aes-128-cbc': 16, 'aes-192-cbc': 24, 'aes-256-cbc': 32 };
@@ -347,11 +343,7 @@ function invalidJwk(what) {
 function ecFromJwk(jwk, isPrivate) {
   checkString('key.crv', jwk.crv);
   if (CURVES[jwk.crv] === undefined) {
-    throw wrongValue(
-      'key.crv',
-      jwk.crv,
-      "must be one of: 'P-256', 'P-384', 'P-521'",
-    );
+    throw wrongValue('key.crv', jwk.crv, "must be one of: 'P-256', 'P-384', 'P-521'");
   }
   const { bytes } = CURVES[jwk.crv];
   const [x, y] = [padTo(jwkBytes(jwk, 'x'), bytes), padTo(jwkBytes(jwk, 'y'), bytes)];

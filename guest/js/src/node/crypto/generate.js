@@ -68,10 +68,16 @@ function rsaMaker(type, options) {
   checkInteger('options.modulusLength', modulusLength, 0, 4294967295);
   checkInteger('options.publicExponent', publicExponent, 0, 4294967295);
   if (modulusLength < 512) {
-    throw rangeError('ERR_OSSL_RSA_KEY_SIZE_TOO_SMALL', 'error:02000078:rsa routines::key size too small');
+    throw rangeError(
+      'ERR_OSSL_RSA_KEY_SIZE_TOO_SMALL',
+      'error:02000078:rsa routines::key size too small',
+    );
   }
   if (modulusLength > 8192) {
-    throw codedError('ERR_METHOD_NOT_IMPLEMENTED', 'RSA keys of more than 8192 bits are not generated');
+    throw codedError(
+      'ERR_METHOD_NOT_IMPLEMENTED',
+      'RSA keys of more than 8192 bits are not generated',
+    );
   }
   if (publicExponent < 3 || publicExponent % 2 === 0) {
     throw rangeError('ERR_OSSL_RSA_PUB_EXPONENT_OUT_OF_RANGE', 'pub exponent out of range');
@@ -217,7 +223,10 @@ function candidateBytes(candidate) {
     return anyBytes('candidate', candidate);
   }
   if (candidate < 0n) {
-    throw rangeError('ERR_OUT_OF_RANGE', 'The value of "candidate" is out of range. It must be >= 0.');
+    throw rangeError(
+      'ERR_OUT_OF_RANGE',
+      'The value of "candidate" is out of range. It must be >= 0.',
+    );
   }
   const digits = candidate.toString(16);
   return Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex');

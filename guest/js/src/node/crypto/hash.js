@@ -92,11 +92,7 @@ function outputLength(name, options) {
   if (length === undefined) return;
   checkInteger('options.outputLength', length, 0, 4294967295);
   if (length !== HASHES[name].length) {
-    throw opensslError(
-      '030000B2',
-      'digital envelope routines',
-      'not XOF or invalid length',
-    );
+    throw opensslError('030000B2', 'digital envelope routines', 'not XOF or invalid length');
   }
 }
 

@@ -271,8 +271,7 @@ function wrongKind(actual, expected) {
 
 const KEY =
   'of type string or an instance of ArrayBuffer, Buffer, TypedArray, DataView, KeyObject, or CryptoKey';
-const PLAIN_KEY =
-  'of type string or an instance of ArrayBuffer, Buffer, TypedArray, or DataView';
+const PLAIN_KEY = 'of type string or an instance of ArrayBuffer, Buffer, TypedArray, or DataView';
 
 /** The bytes of a secret key in any form. */
 export function keyBytes(name, key, encoding) {

@@ -85,11 +85,7 @@ function pad1(parts, data) {
 
 function digestInfo(hash, digest) {
   const name = element(OID, Buffer.from(DIGEST_OIDS[hash], 'hex'));
-  return element(
-    SEQUENCE,
-    element(SEQUENCE, name, element(NULL)),
-    element(OCTET_STRING, digest),
-  );
+  return element(SEQUENCE, element(SEQUENCE, name, element(NULL)), element(OCTET_STRING, digest));
 }
 
 function padInfo(parts, hash, digest) {

@@ -214,7 +214,9 @@ function encryption(key, buffer, kind, usual) {
   checkString('key.oaepHash', oaepHash);
   const label = oaepLabel === undefined ? '' : anyBytes('key.oaepLabel', oaepLabel, encoding);
   const data =
-    typeof buffer === 'string' ? anyBytes('buffer', buffer, encoding) : bufferBytes('buffer', buffer);
+    typeof buffer === 'string'
+      ? anyBytes('buffer', buffer, encoding)
+      : bufferBytes('buffer', buffer);
   if (parts.n === undefined) throw unsupportedType();
   const hash = hashName(oaepHash);
   if (hash === undefined) {

@@ -234,7 +234,10 @@ function use(key, name, usage) {
 // Algorithms of keys.
 
 function checkHashedImport(algorithm) {
-  return hashMember(algorithm, algorithm.name === 'HMAC' ? 'HmacImportParams' : 'RsaHashedImportParams');
+  return hashMember(
+    algorithm,
+    algorithm.name === 'HMAC' ? 'HmacImportParams' : 'RsaHashedImportParams',
+  );
 }
 
 function rsaAlgorithm(name, parts, hash) {
@@ -392,7 +395,8 @@ function importAsymmetric(format, data, algorithm, extractable, usages) {
 function importAny(format, data, algorithm, extractable, usages) {
   const entry = ALGORITHMS[algorithm.name];
   if (entry === undefined) throw notSupported('Unrecognized algorithm name');
-  const isSecret = entry.usages.secret !== undefined && !['rsa', 'ec', 'okp'].includes(entry.family);
+  const isSecret =
+    entry.usages.secret !== undefined && !['rsa', 'ec', 'okp'].includes(entry.family);
   return isSecret
     ? importSecret(format, data, algorithm, extractable, usages)
     : importAsymmetric(format, data, algorithm, extractable, usages);
@@ -548,9 +552,10 @@ function aesGcm(algorithm, key, data, isEncrypting) {
   if (!TAG_BITS.includes(tagLength)) {
     throw operationError(`${tagLength} is not a valid AES-GCM tag length`);
   }
-  const aad = additionalData === undefined
-    ? undefined
-    : bytesMember(algorithm, 'additionalData', 'AesGcmParams');
+  const aad =
+    additionalData === undefined
+      ? undefined
+      : bytesMember(algorithm, 'additionalData', 'AesGcmParams');
   const tag = tagLength / 8;
   if (!isEncrypting && data.length < tag) {
     throw operationError('The provided data is too small.');
@@ -669,7 +674,8 @@ function deriveAgreed(algorithm, key, parts, length) {
     );
   }
   if (other.type !== 'public') throw accessError('algorithm.public must be a public key');
-  if (other.algorithm.name !== key.algorithm.name) throw accessError('Keys must be of the same kind');
+  if (other.algorithm.name !== key.algorithm.name)
+    throw accessError('Keys must be of the same kind');
   if (other.algorithm.namedCurve !== key.algorithm.namedCurve) {
     throw accessError('Named curve mismatch');
   }
@@ -814,7 +820,15 @@ export class SubtleCrypto {
     return toArrayBuffer(cryptWith(algorithmOf(wrapAlgorithm), wrappingKey, bytes, 'wrapKey'));
   }
 
-  async unwrapKey(format, wrappedKey, unwrappingKey, unwrapAlgorithm, keyType, extractable, keyUsages) {
+  async unwrapKey(
+    format,
+    wrappedKey,
+    unwrappingKey,
+    unwrapAlgorithm,
+    keyType,
+    extractable,
+    keyUsages,
+  ) {
     SubtleCrypto.#check(this);
     checkArguments('unwrapKey', arguments, 7);
     argumentFormat('unwrapKey', format);
