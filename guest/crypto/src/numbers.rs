@@ -23,7 +23,6 @@ pub fn call(operation: &str, arguments: &Arguments<'_>) -> Answer {
         "rsaPublic" => rsa_public(arguments),
         "rsaPrivate" => rsa_private(arguments),
         "rsaGenerate" => rsa_generate(arguments),
-        "power" => power(arguments),
         "primeMake" => prime_make(arguments),
         "primeCheck" => {
             let candidate = number(arguments.bytes(0)?)?;
@@ -123,14 +122,6 @@ fn rsa_private(arguments: &Arguments<'_>) -> Answer {
     }
     let len = params.modulus().as_ref().bits_vartime().div_ceil(8) as usize;
     Ok(to_bytes(&result, len))
-}
-
-/// `power(base, exponent, odd modulus)`
-fn power(arguments: &Arguments<'_>) -> Answer {
-    let params = modulus(arguments.bytes(2)?)?;
-    let (base, exponent) = (number(arguments.bytes(0)?)?, number(arguments.bytes(1)?)?);
-    let len = params.modulus().as_ref().bits_vartime().div_ceil(8) as usize;
-    Ok(to_bytes(&raise(&base, &exponent, &params), len))
 }
 
 /// The host's randomness. Having none is remembered; the numbers are zeros then.

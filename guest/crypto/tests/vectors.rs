@@ -239,7 +239,7 @@ fn ciphers() {
 
 #[test]
 fn a_changed_message_is_not_decrypted() {
-    let (key, iv) = ([1; 32], [2; 12]);
+    let (key, iv) = ([1_u8; 32], [2_u8; 12]);
     let begin = |encrypting: &'static [u8]| {
         run("cipherBegin", &[b"gcm", &key, &iv, encrypting, b"0"]).unwrap()
     };
@@ -374,13 +374,11 @@ fn a_new_rsa_key_signs_and_is_checked() {
         panic!("{} parts", parts.len());
     };
     assert_eq!(n.len(), 64);
-    let e = &[1, 0, 1];
+    let e = &[1_u8, 0, 1];
     let data = [0x17; 63];
     let signed = run("rsaPrivate", &[n, e, d, p, q, dp, dq, qi, &data]).unwrap();
     let back = run("rsaPublic", &[n, e, &signed]).unwrap();
     assert_eq!(back[1..], data);
-    assert_eq!(run("power", &[&signed, e, n]), Ok(back));
-    assert_eq!(run("power", &[&data, d, n]).as_ref(), Ok(&signed));
     let wrong = run("rsaPrivate", &[n, e, d, p, q, dq, dp, qi, &data]);
     assert_eq!(wrong, Err(Failure::Key));
     assert_eq!(run("rsaPublic", &[n, e, &[0xff; 64]]), Err(Failure::Length));

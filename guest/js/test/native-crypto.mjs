@@ -241,7 +241,6 @@ const operations = {
   },
   rsaPrivate,
   rsaGenerate,
-  power: (base, exponent, n) => bytesOf(power(...[base, exponent, n].map(number)), n.length),
   primeMake: (bits, safe) =>
     Buffer.from(crypto.generatePrimeSync(Number(bits), { safe: `${safe}` === '1' })),
   primeCheck: (candidate) => crypto.checkPrimeSync(candidate),
