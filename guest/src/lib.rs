@@ -9,6 +9,7 @@
 mod codec;
 mod compression;
 mod context;
+mod crypto;
 mod engine;
 mod exports;
 mod failure;

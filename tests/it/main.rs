@@ -8,6 +8,7 @@
 
 mod async_context;
 mod cli;
+mod crypto;
 mod deploy;
 mod errors;
 mod express;

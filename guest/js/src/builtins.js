@@ -32,7 +32,8 @@ import tls from './node/tls.js';
 import tty from './node/tty.js';
 import url from './node/url.js';
 import vm from './node/vm.js';
-import * as cryptoFunctions from './crypto.js';
+import crypto from './node/crypto.js';
+import webcrypto from './node/crypto/subtle.js';
 import { codedError } from './errors.js';
 import * as streams from './streams.js';
 import * as timers from './timers.js';
@@ -110,18 +111,8 @@ define('assert', () => assert);
 define('assert/strict', () => strict);
 define('async_hooks', () => asyncHooks);
 define('buffer', () => buffer);
-define('crypto', () => {
-  const { crypto, getRandomValues, randomBytes, randomInt, randomUUID, timingSafeEqual } =
-    cryptoFunctions;
-  return {
-    getRandomValues,
-    randomBytes,
-    randomInt,
-    randomUUID,
-    timingSafeEqual,
-    webcrypto: crypto,
-  };
-});
+define('crypto', () => crypto);
+define('internal/webcrypto', () => webcrypto);
 define('console', () => console);
 define('constants', () => constants);
 define('dns', () => dns);

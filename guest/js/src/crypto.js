@@ -1,7 +1,6 @@
 // `crypto`: randomness (Web Cryptography API).
 
 import {
-  MathFloor,
   ObjectDefineProperty,
   TypedArrayByteLength,
   TypedArrayByteOffset,
@@ -9,12 +8,11 @@ import {
   TypedArraySet,
   TypedArrayTag,
 } from './primordials.js';
-import { asBuffer } from './buffer.js';
+import { builtin } from './builtins.js';
 import { DOMException } from './dom-exception.js';
-import { joinBytes, viewBytes } from './encoding.js';
+import { viewBytes } from './encoding.js';
 import { rangeError, typeError } from './errors.js';
 import { native, touch } from './native.js';
-import { nextTick } from './process.js';
 
 /** The most that the host gives at once, and that `getRandomValues` may be asked for. */
 const RANDOM_BYTES_MAX = 65536;
@@ -56,6 +54,11 @@ export function getRandomValues(array) {
 }
 
 class Crypto {
+  /** Made when it is asked for; few functions do. */
+  get subtle() {
+    return builtin('internal/webcrypto').subtle;
+  }
+
   getRandomValues(array) {
     return getRandomValues(array);
   }
@@ -70,50 +73,6 @@ ObjectDefineProperty(Crypto.prototype, Symbol.toStringTag, { configurable: true,
 /** The global `crypto`. */
 export const crypto = new Crypto();
 export { Crypto };
-
-/** Node's `randomBytes`. */
-export function randomBytes(size, callback) {
-  if (typeof size !== 'number') {
-    throw typeError('ERR_INVALID_ARG_TYPE', 'The "size" argument must be of type number.');
-  }
-  if (!(size >= 0 && size <= 2147483647)) {
-    throw rangeError('ERR_OUT_OF_RANGE', 'The value of "size" is out of range.');
-  }
-  touch('crypto.randomBytes()');
-  const chunks = [];
-  for (let left = MathFloor(size); left > 0; left -= RANDOM_BYTES_MAX) {
-    chunks.push(native.random(left < RANDOM_BYTES_MAX ? left : RANDOM_BYTES_MAX));
-  }
-  const bytes = asBuffer(joinBytes(chunks, MathFloor(size)));
-  if (typeof callback !== 'function') return bytes;
-  nextTick(callback, null, bytes);
-  return undefined;
-}
-
-/** Node's `randomInt`: from `min` up to but without `max`. */
-export function randomInt(min, max, callback) {
-  if (max === undefined || typeof max === 'function') return randomInt(0, min, max);
-  const range = max - min;
-  if (
-    !Number.isSafeInteger(min) ||
-    !Number.isSafeInteger(max) ||
-    !(range > 0 && range <= 2 ** 48)
-  ) {
-    throw rangeError('ERR_OUT_OF_RANGE', 'The range of random integers is not valid.');
-  }
-  touch('crypto.randomInt()');
-  const limit = 2 ** 48 - (2 ** 48 % range);
-  let value;
-  do {
-    const bytes = native.random(6);
-    value = 0;
-    for (let i = 0; i < 6; i++) value = value * 256 + bytes[i];
-  } while (value >= limit);
-  const result = min + (value % range);
-  if (callback === undefined) return result;
-  nextTick(callback, null, result);
-  return undefined;
-}
 
 /** Compares in a time that does not depend on the content. */
 export function timingSafeEqual(a, b) {

@@ -158,6 +158,8 @@ const lazy = {
   Router: 'internal/router',
   URLPattern: 'internal/url-pattern',
   WebSocket: 'internal/websocket',
+  CryptoKey: 'internal/webcrypto',
+  SubtleCrypto: 'internal/webcrypto',
 };
 
 function installLazy(name) {

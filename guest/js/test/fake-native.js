@@ -122,6 +122,10 @@
       impure('Math.random()');
       return outside.randomByte() / 256;
     },
+    crypto(operation, ...given) {
+      const answer = outside.crypto(operation, given);
+      return typeof answer === 'string' ? answer : copy(answer);
+    },
     bodyText() {
       const text = outside.bodyText();
       return text === null ? undefined : text;

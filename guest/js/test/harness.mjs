@@ -11,6 +11,7 @@ import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import vm from 'node:vm';
 import zlib from 'node:zlib';
+import { operate } from './native-crypto.mjs';
 
 const bundle = new vm.Script(readFileSync(new URL('../dist/guest.js', import.meta.url), 'utf8'), {
   filename: 'ampoule:guest',
@@ -98,6 +99,7 @@ function outside(sandbox) {
   return {
     now: () => world.ms,
     randomByte: () => Math.floor(Math.random() * 256),
+    crypto: operate,
     bodyText() {
       try {
         return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(sandbox.content);
