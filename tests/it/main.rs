@@ -23,3 +23,4 @@ mod shutdown;
 mod streams;
 mod swap;
 mod tidy;
+mod typescript;
