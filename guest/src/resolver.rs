@@ -331,8 +331,10 @@ fn exported(root: &str, exports: &Value, subpath: &str, asker: Asker) -> Option<
     } else {
         return None;
     };
-    let path = target_path(target, star.as_deref(), asker)?;
-    let path = join(root, path.strip_prefix("./")?);
+    let Target::Path(path) = target_of(target, star.as_deref(), asker, false) else {
+        return None;
+    };
+    let path = join(root, &path);
     // Everything an export leads to stays within its package.
     let is_inside = path.strip_prefix(root)?.starts_with('/');
     if is_inside && files::is_file(&path) {
@@ -362,30 +364,58 @@ fn pick<'a>(map: &'a Map<String, Value>, key: &str) -> Option<(&'a Value, Option
     best.map(|(_, target, star)| (target, Some(star)))
 }
 
-fn target_path(target: &Value, star: Option<&str>, asker: Asker) -> Option<String> {
+/// What an entry of an `exports` or `imports` map comes to.
+enum Target {
+    Path(String),
+    /// `null`: the search ends, and nothing is found.
+    Nothing,
+    /// No condition applies: the search goes on.
+    None,
+}
+
+/// `may_be_package`: the target may name another package, as those of `imports` may.
+fn target_of(target: &Value, star: Option<&str>, asker: Asker, may_be_package: bool) -> Target {
+    let inner = |target| target_of(target, star, asker, may_be_package);
     match target {
-        Value::String(path) => Some(match star {
-            Some(star) => path.replace('*', star),
-            None => path.clone(),
-        }),
+        Value::String(path) if !may_be_package && !path.starts_with("./") => Target::None,
+        Value::String(path) if leads_out(path.strip_prefix("./").unwrap_or(path)) => Target::None,
+        Value::String(path) => match star {
+            Some(star) if leads_out(star) => Target::None,
+            Some(star) => Target::Path(path.replace('*', star)),
+            None => Target::Path(path.clone()),
+        },
         Value::Array(targets) => targets
             .iter()
-            .find_map(|target| target_path(target, star, asker)),
+            .map(inner)
+            .find(|target| matches!(target, Target::Path(_)))
+            .unwrap_or(Target::None),
         Value::Object(map) => map
             .iter()
             .filter(|(condition, _)| asker.conditions().contains(&condition.as_str()))
-            // A `null` that applies ends the search.
-            .map_while(|(_, target)| (!target.is_null()).then_some(target))
-            .find_map(|target| target_path(target, star, asker)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+            .map(|(_, target)| inner(target))
+            .find(|target| !matches!(target, Target::None))
+            .unwrap_or(Target::None),
+        Value::Null => Target::Nothing,
+        Value::Bool(_) | Value::Number(_) => Target::None,
     }
 }
 
+/// Whether a part of a path is one that no target may have.
+fn leads_out(path: &str) -> bool {
+    path.split('/')
+        .any(|part| matches!(part, "." | ".." | "node_modules"))
+}
+
 fn package_import(specifier: &str, folder: &str, asker: Asker) -> Option<Found> {
+    if specifier == "#" || specifier.starts_with("#/") {
+        return None;
+    }
     let (root, manifest) = scope(folder)?;
     let imports = manifest.get("imports")?.as_object()?;
     let (target, star) = pick(imports, specifier)?;
-    let path = target_path(target, star.as_deref(), asker)?;
+    let Target::Path(path) = target_of(target, star.as_deref(), asker, true) else {
+        return None;
+    };
     match path.strip_prefix("./") {
         Some(path) => {
             let path = join(&root, path);
