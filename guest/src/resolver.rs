@@ -97,9 +97,7 @@ pub fn builtin(specifier: &str) -> Option<String> {
     if let Some(name) = specifier.strip_prefix("node:") {
         return Some(name.to_owned());
     }
-    BUILTINS
-        .contains(&specifier)
-        .then(|| specifier.to_owned())
+    BUILTINS.contains(&specifier).then(|| specifier.to_owned())
 }
 
 /// Where `specifier`, written in the file `from`, leads; none if nowhere.
@@ -424,6 +422,7 @@ fn package_import(specifier: &str, folder: &str, asker: Asker) -> Option<Found> 
             }
             as_source(&path).map(Found::File)
         }
+        None if path.starts_with('#') => None,
         None => resolve(&path, &format!("{root}/package.json"), asker),
     }
 }

@@ -15,16 +15,19 @@ use super::archive::{self, File};
 use super::files;
 use super::places::Places;
 use super::typescript::{self, Prepared};
+use crate::clock;
 use crate::error::Error;
 use crate::host::{LoadSettings, LogEntry, Refusal};
 use crate::id::DeploymentId;
 use crate::limits::{IMAGES_MAX, Limits};
 use crate::sandbox::{Engine, Image, LoadError, Loaded};
-use crate::store::{Deployment, Store};
+use crate::store::{Deployment, Level, Store};
 use crate::transform::Fault;
 
 /// Length of a deployment's id, which names of files and snapshots begin with.
 const ID_CHARS: usize = 26;
+/// Most files that a deployment is warned of because they could not be transformed.
+const WARNINGS_MAX: usize = 20;
 
 /// What loading a deployment needs to know of it.
 #[derive(Debug, Clone)]
@@ -293,6 +296,7 @@ impl Images {
             Err(other) => return Err(other),
         };
         self.locate(load.id, &mut loaded).await;
+        loaded.log.extend(warnings(&faults));
         self.write_snapshot(&load.id, &engine, &loaded.snapshot)
             .await?;
         let snapshot_bytes = loaded.snapshot.len() as u64;
@@ -402,6 +406,21 @@ impl Images {
         tokio::fs::rename(&temporary, &path).await?;
         Ok(())
     }
+}
+
+/// What is wrong with files that nothing has loaded so far.
+fn warnings(faults: &BTreeMap<String, Fault>) -> impl Iterator<Item = LogEntry> {
+    let own = faults
+        .iter()
+        .filter(|(path, _)| !path.contains("node_modules/"));
+    own.take(WARNINGS_MAX).map(|(path, fault)| LogEntry {
+        timestamp_ms: clock::now_ms(),
+        level: Level::Warn,
+        message: format!(
+            "{path}:{}:{}: {}; loading this file will fail",
+            fault.line, fault.column, fault.message
+        ),
+    })
 }
 
 impl Shared {

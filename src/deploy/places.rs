@@ -204,43 +204,53 @@ struct Found<'a> {
     column: u32,
 }
 
-/// Every `/app/file:line:column` of a text.
+/// Every `/app/file:line:column` of a text, in one pass over it.
 fn places(text: &str) -> impl Iterator<Item = Found<'_>> {
-    let mut from = 0;
+    let bytes = text.as_bytes();
+    let (mut at, mut start) = (0, None);
     std::iter::from_fn(move || {
-        loop {
-            let start = from + text[from..].find(ROOT)?;
-            from = start + ROOT.len();
-            if let Some(found) = place_at(text, start) {
-                from = found.range.end;
-                return Some(found);
+        while at < bytes.len() {
+            let here = at;
+            at += 1;
+            match bytes[here] {
+                b'\n' | b'\r' => start = None,
+                // A folder of that name may be part of a path.
+                b'/' if bytes[here..].starts_with(ROOT.as_bytes())
+                    && (start.is_none() || !is_in_word(bytes, here)) =>
+                {
+                    start = Some(here);
+                }
+                b':' => {
+                    let begun = start.filter(|start| here - start <= ROOT.len() + PATH_BYTES_MAX);
+                    let found = begun.and_then(|start| place_at(text, start, here));
+                    if let Some(found) = found {
+                        at = found.range.end;
+                        start = None;
+                        return Some(found);
+                    }
+                }
+                _ => {}
             }
         }
+        None
     })
 }
 
-fn place_at(text: &str, start: usize) -> Option<Found<'_>> {
-    let path_start = start + ROOT.len();
-    let rest = &text[path_start..];
-    let rest = &rest[..rest.floor_char_boundary(PATH_BYTES_MAX + 24)];
-    // A name may hold about anything, but it ends with the line.
-    let rest = &rest[..rest.find(['\n', '\r']).unwrap_or(rest.len())];
-    for (colon, _) in rest.match_indices(':') {
-        let Some((line, after)) = number(&rest[colon + 1..]) else {
-            continue;
-        };
-        let Some((column, after)) = after.strip_prefix(':').and_then(number) else {
-            continue;
-        };
-        let end = path_start + (rest.len() - after.len());
-        return Some(Found {
-            range: start..end,
-            file: &rest[..colon],
-            line,
-            column,
-        });
-    }
-    None
+fn is_in_word(bytes: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    before.is_some_and(|b| b.is_ascii_alphanumeric() || !b.is_ascii() || b"_-.".contains(b))
+}
+
+/// The place whose path begins at `start` and ends before the colon.
+fn place_at(text: &str, start: usize, colon: usize) -> Option<Found<'_>> {
+    let (line, after) = number(&text[colon + 1..])?;
+    let (column, after) = after.strip_prefix(':').and_then(number)?;
+    Some(Found {
+        range: start..text.len() - after.len(),
+        file: text.get(start + ROOT.len()..colon)?,
+        line,
+        column,
+    })
 }
 
 /// The number that a text begins with, and what comes after it.

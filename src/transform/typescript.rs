@@ -44,6 +44,7 @@ pub(super) fn transform(job: &Job, files: &BTreeSet<String>) -> Result<Transform
         .with_enum_eval(true)
         .build(&program);
     first_error(source, &semantic.diagnostics)?;
+    let scoping = semantic.semantic.into_scoping();
     let marks = Marks::of(&program);
     if let (Some(span), false) = (marks.decorator, options.decorators) {
         let message = "decorators need \"experimentalDecorators\": true in tsconfig.json; \
@@ -60,7 +61,7 @@ pub(super) fn transform(job: &Job, files: &BTreeSet<String>) -> Result<Transform
     }
     let transform_options = transform_options(options, marks.has_private);
     let transformed = Transformer::new(&allocator, Path::new(&job.path), &transform_options)
-        .build_with_scoping(semantic.semantic.into_scoping(), &mut program);
+        .build_with_scoping(scoping, &mut program);
     first_error(source, &transformed.diagnostics)?;
     let is_module = source_type.is_module();
     if !is_module {
@@ -316,6 +317,13 @@ fn transform_options(options: &Options, has_private: bool) -> TransformOptions {
         to.jsx.runtime = JsxRuntime::Classic;
         to.jsx.pragma.clone_from(&options.jsx_factory);
         to.jsx.pragma_frag.clone_from(&options.jsx_fragment);
+        // Their imports are not for types only.
+        if let Some(factory) = &options.jsx_factory {
+            to.typescript.jsx_pragma = factory.clone().into();
+        }
+        if let Some(fragment) = &options.jsx_fragment {
+            to.typescript.jsx_pragma_frag = fragment.clone().into();
+        }
     } else {
         to.jsx.import_source.clone_from(&options.jsx_import_source);
     }

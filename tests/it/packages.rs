@@ -48,21 +48,53 @@ async fn the_manager_of_the_lock_file_installs_into_a_copy() {
     desk.write("shop/package.json", MANIFEST);
     let shop = desk.folder.path().join("shop");
     for (lock, text, name, arguments) in [
-        ("package-lock.json", "{}", "npm", "ci --omit=dev --ignore-scripts"),
-        ("bun.lock", "{}", "bun", "install --frozen-lockfile --production --ignore-scripts"),
-        ("yarn.lock", "# yarn v1", "yarn", "install --frozen-lockfile --production --ignore-scripts"),
+        (
+            "package-lock.json",
+            "{}",
+            "npm",
+            "ci --omit=dev --ignore-scripts",
+        ),
+        (
+            "bun.lock",
+            "{}",
+            "bun",
+            "install --frozen-lockfile --production --ignore-scripts",
+        ),
+        (
+            "yarn.lock",
+            "# yarn v1",
+            "yarn",
+            "install --frozen-lockfile --production --ignore-scripts",
+        ),
         ("yarn.lock", "__metadata:\n", "yarn", "install --immutable"),
-        ("pnpm-lock.yaml", "", "pnpm", "install --frozen-lockfile --prod --ignore-scripts"),
+        (
+            "pnpm-lock.yaml",
+            "",
+            "pnpm",
+            "install --frozen-lockfile --prod --ignore-scripts",
+        ),
     ] {
         desk.write(&format!("shop/{lock}"), text);
         let bin = program(&desk, name, MANAGER);
         let ended = deploy(&desk, &bin).await.expect(0);
-        assert!(ended.err.contains("there is no node_modules: running "), "{}", ended.err);
-        assert!(ended.err.contains(&format!("{name} {arguments}")), "{}", ended.err);
+        assert!(
+            ended.err.contains("there is no node_modules: running "),
+            "{}",
+            ended.err
+        );
+        assert!(
+            ended.err.contains(&format!("{name} {arguments}")),
+            "{}",
+            ended.err
+        );
         let said = said(&desk).await;
         assert!(said.contains(&format!("/{name} {arguments}")), "{said}");
         assert!(said.contains("no key"), "{said}");
-        assert_eq!(said.ends_with("false"), text.contains("__metadata"), "{said}");
+        assert_eq!(
+            said.ends_with("false"),
+            text.contains("__metadata"),
+            "{said}"
+        );
         assert!(!shop.join("node_modules").exists());
     }
 }
@@ -96,13 +128,25 @@ async fn what_cannot_be_installed_is_told() {
     let bin = program(&desk, "other", MANAGER);
     let ended = deploy(&desk, &bin).await.expect(2);
     assert!(ended.err.contains("npm is not installed"), "{}", ended.err);
-    let bin = program(&desk, "npm", "#!/bin/sh\necho 'the lock file is stale' >&2\nexit 3\n");
+    let bin = program(
+        &desk,
+        "npm",
+        "#!/bin/sh\necho 'the lock file is stale' >&2\nexit 3\n",
+    );
     let ended = deploy(&desk, &bin).await.expect(2);
-    assert!(ended.err.contains("the lock file is stale"), "{}", ended.err);
+    assert!(
+        ended.err.contains("the lock file is stale"),
+        "{}",
+        ended.err
+    );
     std::fs::remove_file(desk.folder.path().join("shop/package-lock.json")).unwrap();
     std::fs::create_dir_all(desk.folder.path().join("shop/node_modules/.pnpm")).unwrap();
     let ended = deploy(&desk, &bin).await.expect(2);
-    assert!(ended.err.contains("node-linker=hoisted into .npmrc"), "{}", ended.err);
+    assert!(
+        ended.err.contains("node-linker=hoisted into .npmrc"),
+        "{}",
+        ended.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,17 +162,31 @@ async fn dev_installs_once_and_takes_the_settings_of_deploy() {
     // Fails when it runs a second time.
     let counted = MANAGER.replace(
         "[ -e node_modules ]",
-        &format!("[ -e {0}/ran ] && exit 7\n: > {0}/ran\n[ -e node_modules ]", desk.folder.path().display()),
+        &format!(
+            "[ -e {0}/ran ] && exit 7\n: > {0}/ran\n[ -e node_modules ]",
+            desk.folder.path().display()
+        ),
     );
     let bin = program(&desk, "npm", &counted);
     let env = desk.folder.path().join("env");
-    let arguments = ["--env-file", env.to_str().unwrap(), "--route", "/items/:id",
-        "--entry", "start.ts", "--limit", "wall_ms=5000"];
+    let arguments = [
+        "--env-file",
+        env.to_str().unwrap(),
+        "--route",
+        "/items/:id",
+        "--entry",
+        "start.ts",
+        "--limit",
+        "wall_ms=5000",
+    ];
     let shop = desk.folder.path().join("shop");
     let dev = Dev::start_with(Path::new(&shop), &arguments, &[("PATH", &bin)]).await;
     let url = format!("{}/items/7", dev.url);
     answers(&url, r#"["string","7","from the file"]"#).await;
-    desk.write("shop/start.ts", &index.replace("typeof dep", "'again' as string"));
+    desk.write(
+        "shop/start.ts",
+        &index.replace("typeof dep", "'again' as string"),
+    );
     answers(&url, r#"["again","7","from the file"]"#).await;
     dev.running.signal(Signal::INT);
     dev.running.ended().await.expect(0);

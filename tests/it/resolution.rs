@@ -18,7 +18,9 @@ async fn names_lead_where_they_lead_in_node() {
     let server = Server::start().await;
     let tree: Map<String, Value> = serde_json::from_str(TREE).unwrap();
     let files = tree["files"].as_object().unwrap();
-    let files = files.iter().map(|(path, text)| (path.as_str(), text.as_str().unwrap()));
+    let files = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str().unwrap()));
     let own = [("entry.cjs", ENTRY), ("ask.cjs", ASK), ("tree.json", TREE)];
     let files: Vec<(&str, &str)> = files.chain(own).collect();
     let settings = json!({ "entry": "entry.cjs" });
