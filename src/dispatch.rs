@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::deploy::{Images, Places, from_store};
+use crate::deploy::{Images, PLACES_MAX, Places, from_store};
 use crate::error::{Code, Error};
 use crate::host::{Failure, Grants, Head, LogBuffer, Request, ResponseBody};
 use crate::id::{FunctionName, InvocationId, TenantId};
@@ -426,13 +426,14 @@ impl Drop for Account {
         let invocation = self.id.to_string();
         let places = self.shared.images.places();
         let id = self.deployment.id;
+        let mut left = PLACES_MAX;
         let lines = entries
             .into_iter()
             .map(|entry| LogLine {
                 timestamp_ms: entry.timestamp_ms,
                 level: entry.level,
                 message: places
-                    .translate(id, &entry.message)
+                    .translate(id, &entry.message, &mut left)
                     .unwrap_or(entry.message),
                 invocation: invocation.clone(),
                 version: self.deployment.version,

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::archive::{self, File};
 use super::files;
-use super::places::Places;
+use super::places::{PLACES_MAX, Places};
 use super::typescript::{self, Prepared};
 use crate::clock;
 use crate::error::Error;
@@ -353,7 +353,8 @@ impl Images {
         let places = &self.shared.places;
         let texts = [format!("/app/{place}"), refusal.message.clone()];
         places.prepare(id, texts.iter().map(String::as_str)).await;
-        if let Some(message) = places.translate(id, &refusal.message) {
+        let mut left = PLACES_MAX;
+        if let Some(message) = places.translate(id, &refusal.message, &mut left) {
             refusal.message = message;
         }
         if let Some(place) = places.translate_place(id, &place) {
@@ -371,8 +372,9 @@ impl Images {
         let places = &self.shared.places;
         let messages = loaded.log.iter().map(|entry| entry.message.as_str());
         places.prepare(id, messages).await;
+        let mut left = PLACES_MAX;
         for entry in &mut loaded.log {
-            if let Some(message) = places.translate(id, &entry.message) {
+            if let Some(message) = places.translate(id, &entry.message, &mut left) {
                 entry.message = message;
             }
         }

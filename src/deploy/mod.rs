@@ -26,7 +26,7 @@ use crate::store::{Deployment, Evaluation, LogLine, NewDeployment, Store};
 
 use archive::{File, Kind};
 pub use images::Images;
-pub use places::Places;
+pub use places::{PLACES_MAX, Places};
 pub use settings::{Settings, is_source_name};
 
 /// Loads that run at once; each takes a sandbox and up to a processor.

@@ -27,8 +27,8 @@ const CACHE_FILES_MAX: usize = 20_000;
 const ENTRY_BYTES: usize = 100;
 /// Most files whose maps one invocation asks for.
 const FILES_MAX: usize = 16;
-/// Most places that are looked up in one text.
-const PLACES_MAX: usize = 200;
+/// Most places of one invocation's texts that are looked up.
+pub const PLACES_MAX: usize = 1000;
 /// How far from its end a file may name its map.
 const TAIL_BYTES: u64 = 4096;
 /// What names a map.
@@ -73,9 +73,7 @@ impl Places {
     /// Reads the maps of the files that these texts name, for [`Places::translate`].
     pub async fn prepare<'a>(&self, id: DeploymentId, texts: impl IntoIterator<Item = &'a str>) {
         let mut missing = BTreeSet::new();
-        let named = texts
-            .into_iter()
-            .flat_map(|text| places(text).take(PLACES_MAX));
+        let named = texts.into_iter().flat_map(places);
         for found in named.take(PLACES_MAX) {
             if missing.len() < FILES_MAX && self.cached(id, found.file).is_none() {
                 missing.insert(found.file.to_owned());
@@ -96,11 +94,13 @@ impl Places {
         }
     }
 
-    /// The text with every place that a map which was read knows better.
-    pub fn translate(&self, id: DeploymentId, text: &str) -> Option<String> {
+    /// The text with every place that a map which was read knows better; `None` if there is none.
+    /// `left`: how many places may still be looked up, at first [`PLACES_MAX`].
+    pub fn translate(&self, id: DeploymentId, text: &str, left: &mut usize) -> Option<String> {
         let mut translated = String::new();
         let mut end = 0;
-        for found in places(text).take(PLACES_MAX) {
+        for found in places(text).take(*left) {
+            *left -= 1;
             let Some(place) = self.place(id, &found) else {
                 continue;
             };

@@ -39,7 +39,8 @@ fn folder(files: &[(&str, &str)], maps: &[(&str, &str)]) -> Folder {
 
 async fn translated(folder: &Folder, text: &str) -> String {
     folder.places.prepare(folder.id, [text]).await;
-    let translated = folder.places.translate(folder.id, text);
+    let mut left = PLACES_MAX;
+    let translated = folder.places.translate(folder.id, text, &mut left);
     translated.unwrap_or_else(|| text.to_owned())
 }
 
@@ -59,6 +60,15 @@ fn places_are_found_in_stacks_and_in_json() {
         found(r#"{"s":"at /app/a.js:1:2\n at"}"#),
         ["a.js|1|2|/app/a.js:1:2"]
     );
+    assert_eq!(
+        found("/app/src/app/a.js:1:2"),
+        ["src/app/a.js|1|2|/app/src/app/a.js:1:2"]
+    );
+    assert_eq!(
+        found("in /app/x, at (/app/a.js:1:2)"),
+        ["a.js|1|2|/app/a.js:1:2"]
+    );
+    assert_eq!(found("file:///app/é.js:1:2"), ["é.js|1|2|/app/é.js:1:2"]);
     assert_eq!(found("/app/a:b.js:1:2:3"), ["a:b.js|1|2|/app/a:b.js:1:2"]);
     for none in [
         "/app/",
