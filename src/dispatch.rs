@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::deploy::{Images, PLACES_MAX, Places, from_store};
+use crate::deploy::{Images, PLACES_MAX, from_store};
 use crate::error::{Code, Error};
 use crate::host::{Failure, Grants, Head, LogBuffer, Request, ResponseBody};
 use crate::id::{FunctionName, InvocationId, TenantId};
@@ -391,19 +391,11 @@ impl Account {
             self.shared.failed.fetch_add(1, Ordering::Relaxed);
             self.log.push_final(&end_line(code, &finished.outcome));
         }
-        // Only what names a place in code is of interest, and most logs name none.
-        let named: Vec<String> = self.log.peek(|entries| {
-            let messages = entries.iter().map(|entry| &entry.message);
-            messages
-                .filter(|message| Places::may_name(message))
-                .cloned()
-                .collect()
-        });
-        if !named.is_empty() {
-            let places = self.shared.images.places();
-            let texts = named.iter().map(String::as_str);
-            places.prepare(self.deployment.id, texts).await;
-        }
+        let (places, id) = (self.shared.images.places(), self.deployment.id);
+        let unread = self
+            .log
+            .peek(|entries| places.unread(id, entries.iter().map(|entry| entry.message.as_str())));
+        places.read(id, unread).await;
         tracing::debug!(
             invocation = %self.id,
             tenant = %self.deployment.tenant,

@@ -14,7 +14,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -57,11 +57,21 @@ pub async fn dev(args: DevArgs) -> ExitCode {
         Ok(name) => name,
         Err(error) => return error.report(),
     };
+    let settings = match args.settings.read() {
+        Ok(settings) => settings,
+        Err(error) => return error.report(),
+    };
     let terminal = Terminal::of_process();
-    ended(run(args, name, terminal).await)
+    ended(run(args, name, settings, terminal).await)
 }
 
-async fn run(args: DevArgs, name: FunctionName, terminal: Terminal) -> anyhow::Result<()> {
+async fn run(
+    args: DevArgs,
+    name: FunctionName,
+    settings: Map<String, Value>,
+    terminal: Terminal,
+) -> anyhow::Result<()> {
+    let settings = serde_json::from_value(Value::Object(settings))?;
     let (mut first, mut second) = (Signals::new()?, Signals::new()?);
     let listener = listen(args.listen).await?;
     let address = listener
@@ -72,8 +82,6 @@ async fn run(args: DevArgs, name: FunctionName, terminal: Terminal) -> anyhow::R
         .prefix("ampoule-dev-")
         .tempdir()
         .context("cannot make a temporary folder")?;
-    let settings = args.settings.read().map_err(|error| anyhow!("{error}"))?;
-    let settings = serde_json::from_value(settings.into())?;
     let config = Config::for_development(RawConfig {
         listen: args.listen,
         data: folder.path().to_owned(),
@@ -190,7 +198,7 @@ impl Development {
                     said.push(text.to_owned());
                     Ok(())
                 });
-                (packed, said)
+                (packed.map_err(|error| error.to_string()), said)
             })
             .await?;
         for text in said {
@@ -200,7 +208,7 @@ impl Development {
             Ok(packed) => packed,
             Err(error) => {
                 loaded.digest = None;
-                return self.say_failed(loaded, &error.to_string());
+                return self.say_failed(loaded, &error);
             }
         };
         let digest = Sha256::digest(&packed.bytes).into();

@@ -4,7 +4,7 @@
 //! is made again from the bundle in the store.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -108,12 +108,7 @@ struct Slot {
 impl Images {
     /// Images of `store`'s deployments; files and snapshots are kept below `data`. `program`: the
     /// `ampoule` binary, which transforms TypeScript in a process of its own.
-    pub fn new(
-        store: Arc<Store>,
-        engine: Engine,
-        data: &std::path::Path,
-        program: PathBuf,
-    ) -> Self {
+    pub fn new(store: Arc<Store>, engine: Engine, data: &Path, program: PathBuf) -> Self {
         let (files, maps) = (data.join("files"), data.join("maps"));
         Self {
             shared: Arc::new(Shared {
@@ -244,7 +239,6 @@ impl Images {
     async fn restore_files(&self, id: &DeploymentId) -> Result<PathBuf, Error> {
         let folder = files::folder(&self.shared.files, &id.to_string());
         let maps = files::folder(&self.shared.maps, &id.to_string());
-        let is_there = async |folder| tokio::fs::try_exists(folder).await.unwrap_or(false);
         if is_there(&folder).await && is_there(&maps).await {
             return Ok(folder);
         }
@@ -352,7 +346,8 @@ impl Images {
         let place = format!("{file}:{}:{}", refusal.line, refusal.column);
         let places = &self.shared.places;
         let texts = [format!("/app/{place}"), refusal.message.clone()];
-        places.prepare(id, texts.iter().map(String::as_str)).await;
+        let unread = places.unread(id, texts.iter().map(String::as_str));
+        places.read(id, unread).await;
         let mut left = PLACES_MAX;
         if let Some(message) = places.translate(id, &refusal.message, &mut left) {
             refusal.message = message;
@@ -371,7 +366,8 @@ impl Images {
     async fn locate(&self, id: DeploymentId, loaded: &mut Loaded) {
         let places = &self.shared.places;
         let messages = loaded.log.iter().map(|entry| entry.message.as_str());
-        places.prepare(id, messages).await;
+        let unread = places.unread(id, messages);
+        places.read(id, unread).await;
         let mut left = PLACES_MAX;
         for entry in &mut loaded.log {
             if let Some(message) = places.translate(id, &entry.message, &mut left) {
@@ -384,7 +380,8 @@ impl Images {
         let Some((what, place)) = reason.rsplit_once(" at ") else {
             return;
         };
-        places.prepare(id, [format!("/app/{place}").as_str()]).await;
+        let unread = places.unread(id, [format!("/app/{place}").as_str()]);
+        places.read(id, unread).await;
         if let Some(place) = places.translate_place(id, place) {
             *reason = format!("{what} at {place}");
         }
@@ -432,6 +429,10 @@ impl Shared {
         files::write(&self.maps, &id, &prepared.maps)?;
         files::write(&self.files, &id, &prepared.files)
     }
+}
+
+async fn is_there(folder: &Path) -> bool {
+    tokio::fs::try_exists(folder).await.unwrap_or(false)
 }
 
 async fn image(engine: Engine, snapshot: Vec<u8>, files: PathBuf) -> anyhow::Result<Image> {

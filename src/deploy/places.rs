@@ -65,26 +65,29 @@ impl Places {
         }
     }
 
-    /// Whether a text can name a place at all; quick.
-    pub fn may_name(text: &str) -> bool {
-        text.contains(ROOT)
-    }
-
-    /// Reads the maps of the files that these texts name, for [`Places::translate`].
-    pub async fn prepare<'a>(&self, id: DeploymentId, texts: impl IntoIterator<Item = &'a str>) {
-        let mut missing = BTreeSet::new();
-        let named = texts.into_iter().flat_map(places);
-        for found in named.take(PLACES_MAX) {
-            if missing.len() < FILES_MAX && self.cached(id, found.file).is_none() {
-                missing.insert(found.file.to_owned());
+    /// The files that these texts name and whose maps were not read yet; a few of them.
+    pub fn unread<'a>(
+        &self,
+        id: DeploymentId,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> BTreeSet<String> {
+        let mut unread = BTreeSet::new();
+        for found in texts.into_iter().flat_map(places).take(PLACES_MAX) {
+            if unread.len() < FILES_MAX && self.cached(id, found.file).is_none() {
+                unread.insert(found.file.to_owned());
             }
         }
-        if missing.is_empty() {
+        unread
+    }
+
+    /// Reads the maps of these files, for [`Places::translate`].
+    pub async fn read(&self, id: DeploymentId, files: BTreeSet<String>) {
+        if files.is_empty() {
             return;
         }
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || {
-            for path in missing {
+            for path in files {
                 let map = shared.read(id, &path).map(Arc::new);
                 shared.keep(id, path, map);
             }

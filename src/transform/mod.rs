@@ -129,7 +129,7 @@ impl Fault {
     /// A fault of the file as a whole.
     pub fn of_file(message: impl Into<String>) -> Self {
         Self {
-            message: message.into(),
+            message: plain(&message.into()),
             line: 0,
             column: 0,
         }
@@ -142,11 +142,19 @@ impl Fault {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Self {
-            message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
+            message: plain(message),
             line: count(before.matches('\n').count() + 1),
             column: count(before[line_start..].chars().count() + 1),
         }
     }
+}
+
+/// A message on one line, and not too long.
+fn plain(message: &str) -> String {
+    let chars = message.chars().take(MESSAGE_CHARS_MAX);
+    chars
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

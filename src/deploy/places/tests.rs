@@ -38,7 +38,8 @@ fn folder(files: &[(&str, &str)], maps: &[(&str, &str)]) -> Folder {
 }
 
 async fn translated(folder: &Folder, text: &str) -> String {
-    folder.places.prepare(folder.id, [text]).await;
+    let unread = folder.places.unread(folder.id, [text]);
+    folder.places.read(folder.id, unread).await;
     let mut left = PLACES_MAX;
     let translated = folder.places.translate(folder.id, text, &mut left);
     translated.unwrap_or_else(|| text.to_owned())
@@ -142,7 +143,8 @@ async fn one_invocation_asks_for_few_maps() {
     let folder = folder(&[], &[]);
     let texts: Vec<String> = (0..1000).map(|i| format!("/app/{i}.js:1:1\n")).collect();
     let all = texts.concat();
-    folder.places.prepare(folder.id, [all.as_str()]).await;
+    let unread = folder.places.unread(folder.id, [all.as_str()]);
+    folder.places.read(folder.id, unread).await;
     let count = folder.places.shared.cache.lock().unwrap().maps.len();
     assert_eq!(count, FILES_MAX);
 }
