@@ -272,7 +272,8 @@ fn source_path(map: &str, root: &str, source: &str) -> String {
         }
     }
     let mut name = parts.join("/");
-    name.retain(|c| !c.is_control() && !matches!(c, '(' | ')' | '\u{2028}' | '\u{2029}'));
+    name.retain(|c| c.is_whitespace() || !(c.is_control() || matches!(c, '(' | ')')));
+    let mut name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
     if name.is_empty() {
         name.push_str("unknown");

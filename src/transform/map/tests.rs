@@ -132,7 +132,7 @@ fn sources_are_paths_of_the_deployment() {
             "a.js",
             "",
             "a\n    at evil (b)\u{1b}[31m",
-            "a    at evil b[31m",
+            "a at evil b[31m",
         ),
     ];
     for (map, root, source, expected) in cases {
