@@ -63,7 +63,12 @@ impl App {
             reason = reset.reason,
             "engine is ready"
         );
-        let images = Images::new(Arc::clone(&store), engine, &config.data);
+        let images = Images::new(
+            Arc::clone(&store),
+            engine,
+            &config.data,
+            config.program.clone(),
+        );
         let swept = images.clone();
         tokio::task::spawn_blocking(move || swept.sweep()).await?;
         let client = Client::new(OutboundConfig {

@@ -41,6 +41,8 @@ pub struct Config {
     pub max_concurrent_per_tenant: usize,
     /// Where the kernel lists swap areas, which decides how pages are wiped between invocations.
     pub swaps_path: PathBuf,
+    /// The `ampoule` binary, which transforms TypeScript in a process of its own.
+    pub program: PathBuf,
 }
 
 /// Why a configuration cannot be served; the text says what to do.
@@ -101,6 +103,8 @@ impl Config {
             max_concurrent: raw.max_concurrent,
             max_concurrent_per_tenant: raw.max_concurrent_per_tenant,
             swaps_path: PathBuf::from("/proc/swaps"),
+            // The one that runs, also when another one was put in its place.
+            program: PathBuf::from("/proc/self/exe"),
         })
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::deploy::{Images, from_store};
+use crate::deploy::{Images, PLACES_MAX, from_store};
 use crate::error::{Code, Error};
 use crate::host::{Failure, Grants, Head, LogBuffer, Request, ResponseBody};
 use crate::id::{FunctionName, InvocationId, TenantId};
@@ -220,9 +220,11 @@ impl Dispatch {
         account: Account,
         mut head: oneshot::Receiver<Head>,
     ) -> Result<Answer, Error> {
+        let places = self.shared.images.places();
+        let id = account.deployment.id;
         let mut running = Box::pin(async move {
             let finished = image.invoke(invocation).await;
-            account.close(&finished);
+            account.close(&finished).await;
             finished
         });
         let finished = tokio::select! {
@@ -242,7 +244,10 @@ impl Dispatch {
         };
         match head.try_recv() {
             Ok(head) => Ok(answer(head, None)),
-            Err(_none) => Err(unanswered(finished.outcome)),
+            Err(_none) => {
+                let translate = |place: &str| places.translate_place(id, place);
+                Err(unanswered(finished.outcome, translate))
+            }
         }
     }
 
@@ -337,13 +342,13 @@ fn answer(head: Head, hang_up: Option<DropGuard>) -> Answer {
 }
 
 /// What the caller is told when the function gave no answer.
-fn unanswered(outcome: Outcome) -> Error {
+fn unanswered(outcome: Outcome, translate: impl Fn(&str) -> Option<String>) -> Error {
     let Some(code) = outcome.code() else {
         return Error::new(Code::FunctionThrew, "the function ended without a response");
     };
     match outcome {
         Outcome::Threw(failure) if code == Code::BodyInvalid => Error::new(code, failure.message),
-        Outcome::Threw(failure) => Error::new(code, describe(&failure)),
+        Outcome::Threw(failure) => Error::new(code, describe(&failure, translate)),
         Outcome::Crashed(cause) => Error {
             code,
             detail: "the sandbox was thrown away; see the function's log".into(),
@@ -355,7 +360,7 @@ fn unanswered(outcome: Outcome) -> Error {
 
 /// The exception's kind and place. Its message may hold what the caller must not see, so it goes
 /// to the log only.
-fn describe(failure: &Failure) -> String {
+fn describe(failure: &Failure, translate: impl Fn(&str) -> Option<String>) -> String {
     let name: String = failure
         .name
         .chars()
@@ -365,7 +370,10 @@ fn describe(failure: &Failure) -> String {
     // What is thrown need not be an error.
     let name = if name.is_empty() { "value" } else { &name };
     match failure.place() {
-        Some(place) => format!("uncaught {name} at {place}"),
+        Some(place) => {
+            let place = translate(place).unwrap_or_else(|| place.to_owned());
+            format!("uncaught {name} at {place}")
+        }
         None => format!("uncaught {name}"),
     }
 }
@@ -380,11 +388,16 @@ struct Account {
 }
 
 impl Account {
-    fn close(self, finished: &Finished) {
+    async fn close(self, finished: &Finished) {
         if let Some(code) = finished.outcome.code() {
             self.shared.failed.fetch_add(1, Ordering::Relaxed);
             self.log.push_final(&end_line(code, &finished.outcome));
         }
+        let (places, id) = (self.shared.images.places(), self.deployment.id);
+        let unread = self
+            .log
+            .peek(|entries| places.unread(id, entries.iter().map(|entry| entry.message.as_str())));
+        places.read(id, unread).await;
         tracing::debug!(
             invocation = %self.id,
             tenant = %self.deployment.tenant,
@@ -405,12 +418,17 @@ impl Drop for Account {
             return;
         }
         let invocation = self.id.to_string();
+        let places = self.shared.images.places();
+        let id = self.deployment.id;
+        let mut left = PLACES_MAX;
         let lines = entries
             .into_iter()
             .map(|entry| LogLine {
                 timestamp_ms: entry.timestamp_ms,
                 level: entry.level,
-                message: entry.message,
+                message: places
+                    .translate(id, &entry.message, &mut left)
+                    .unwrap_or(entry.message),
                 invocation: invocation.clone(),
                 version: self.deployment.version,
             })

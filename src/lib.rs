@@ -4,7 +4,8 @@
 //! In reading order, along a request's path: [`server`] accepts, [`http`] routes, [`dispatch`]
 //! admits and accounts, [`sandbox`] runs the guest, [`host`] answers it, [`outbound`] and [`store`]
 //! do what it asked for. Beside that path: [`deploy`] makes new versions, [`app`] builds the
-//! parts, [`cli`] is the command. Everything else is a leaf.
+//! parts, [`cli`] is the command. Before that, [`transform`]
+//! makes JavaScript of TypeScript. Everything else is a leaf.
 
 pub mod app;
 pub mod cli;
@@ -22,3 +23,4 @@ pub mod sandbox;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod transform;

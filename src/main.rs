@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use ampoule::cli::{self, Command};
+use ampoule::transform;
 
 fn main() -> ExitCode {
     let command = cli::parse();
+    if matches!(command, Command::Transform) {
+        return transform::process::serve();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

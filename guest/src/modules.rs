@@ -83,7 +83,7 @@ pub fn format(ctx: &Ctx<'_>, path: &str) -> Format {
         .next()
         .and_then(|name| name.rsplit_once('.'));
     match extension.map(|(_, extension)| extension) {
-        Some("mjs") => Format::Module,
+        Some("mjs" | "mts") => Format::Module,
         Some("json") => Format::Json,
         Some("node") => Format::Addon,
         Some("js") => match resolver::package_type(resolver::parent(path)) {
@@ -91,6 +91,13 @@ pub fn format(ctx: &Ctx<'_>, path: &str) -> Format {
             Some(false) => Format::CommonJs,
             None => detected(ctx, path),
         },
+        // What imports and exports is an ES module, as compilers of TypeScript take it, unless it
+        // is one in any case.
+        Some("ts" | "tsx" | "jsx") => match resolver::package_type(resolver::parent(path)) {
+            Some(true) => Format::Module,
+            Some(false) | None => detected(ctx, path),
+        },
+        Some("cts") => detected(ctx, path),
         _ => Format::CommonJs,
     }
 }

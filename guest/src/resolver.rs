@@ -101,8 +101,7 @@ pub fn builtin(specifier: &str) -> Option<String> {
     if let Some(name) = specifier.strip_prefix("node:") {
         return Some(name.to_owned());
     }
-    let name = specifier.strip_suffix('/').unwrap_or(specifier);
-    BUILTINS.contains(&name).then(|| name.to_owned())
+    BUILTINS.contains(&specifier).then(|| specifier.to_owned())
 }
 
 /// Where `specifier`, written in the file `from`, leads; none if nowhere.
@@ -117,14 +116,14 @@ pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
         || specifier.starts_with("./")
         || specifier.starts_with("../");
     let path = if specifier.starts_with('/') {
-        as_file_or_folder(&normalise(specifier), asker)
+        as_file_or_folder(&normalise(specifier))
     } else if is_relative {
         let path = join(folder, specifier);
         // What ends like a folder is one, also where a file `x.js` stands beside it.
         if specifier.ends_with('/') || is_dots(specifier) {
-            as_folder(&path, asker)
+            as_folder(&path)
         } else {
-            as_file_or_folder(&path, asker)
+            as_file_or_folder(&path)
         }
     } else if specifier.starts_with('#') {
         return package_import(specifier, folder, asker);
@@ -137,7 +136,10 @@ pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
         }
         found
     };
-    path.map(Found::File)
+    path.map(Found::File).or_else(|| {
+        // `buffer/` is how packages ask for the package of that name; without it, ours will do.
+        builtin(specifier.strip_suffix('/')?).map(Found::Builtin)
+    })
 }
 
 /// Whether the last part is `.` or `..`.
@@ -172,7 +174,18 @@ fn normalise(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-const EXTENSIONS: [&str; 5] = [".js", ".json", ".cjs", ".mjs", ".node"];
+/// What a name without an extension may end in. TypeScript and JSX were transformed when they were
+/// deployed and kept their names.
+const EXTENSIONS: [&str; 10] = [
+    ".js", ".json", ".cjs", ".mjs", ".node", ".ts", ".tsx", ".mts", ".cts", ".jsx",
+];
+/// What TypeScript calls a file that it compiles, and what it is compiled from.
+const COMPILED: [(&str, &[&str]); 4] = [
+    (".js", &[".ts", ".tsx", ".jsx"]),
+    (".jsx", &[".tsx"]),
+    (".mjs", &[".mts"]),
+    (".cjs", &[".cts"]),
+];
 
 fn as_file(path: &str) -> Option<String> {
     if files::is_file(path) {
@@ -181,6 +194,17 @@ fn as_file(path: &str) -> Option<String> {
     EXTENSIONS
         .iter()
         .map(|extension| format!("{path}{extension}"))
+        .find(|path| files::is_file(path))
+        .or_else(|| as_source(path))
+}
+
+/// The source of a compiled file that is not there.
+fn as_source(path: &str) -> Option<String> {
+    let (stem, ends) = COMPILED
+        .iter()
+        .find_map(|(end, ends)| Some((path.strip_suffix(end)?, ends)))?;
+    ends.iter()
+        .map(|end| format!("{stem}{end}"))
         .find(|path| files::is_file(path))
 }
 
@@ -191,30 +215,23 @@ fn as_index(folder: &str) -> Option<String> {
         .find(|path| files::is_file(path))
 }
 
-fn as_file_or_folder(path: &str, asker: Asker) -> Option<String> {
-    as_file(path).or_else(|| as_folder(path, asker))
+fn as_file_or_folder(path: &str) -> Option<String> {
+    as_file(path).or_else(|| as_folder(path))
 }
 
-fn as_folder(path: &str, asker: Asker) -> Option<String> {
+fn as_folder(path: &str) -> Option<String> {
     if !files::is_folder(path) {
         return None;
     }
-    if let Some(manifest) = manifest(path) {
-        let legacy = match asker {
-            Asker::Require => ["main", "module"],
-            Asker::Import => ["main", "module"],
-        };
-        for field in legacy {
-            let Some(main) = manifest.get(field).and_then(Value::as_str) else {
-                continue;
-            };
-            let main = join(path, main);
-            if let Some(found) = as_file(&main).or_else(|| as_index(&main)) {
-                return Some(found);
-            }
-        }
-    }
-    as_index(path)
+    let manifest = manifest(path).unwrap_or_default();
+    let named = |field: &str| {
+        let main = join(path, manifest.get(field)?.as_str()?);
+        as_file(&main).or_else(|| as_index(&main))
+    };
+    // Node does not know `module`; it is better than nothing where a package has nothing else.
+    named("main")
+        .or_else(|| as_index(path))
+        .or_else(|| named("module"))
 }
 
 fn manifest(folder: &str) -> Option<Map<String, Value>> {
@@ -303,9 +320,9 @@ fn in_package(root: &str, subpath: &str, asker: Asker) -> Option<String> {
         return exported(root, &exports, subpath, asker);
     }
     if subpath == "." {
-        as_folder(root, asker)
+        as_folder(root)
     } else {
-        as_file_or_folder(&join(root, subpath), asker)
+        as_file_or_folder(&join(root, subpath))
     }
 }
 
@@ -320,10 +337,16 @@ fn exported(root: &str, exports: &Value, subpath: &str, asker: Asker) -> Option<
     } else {
         return None;
     };
-    let path = target_path(target, star.as_deref(), asker)?;
-    let path = join(root, path.strip_prefix("./")?);
+    let Target::Path(path) = target_of(target, star.as_deref(), asker, false) else {
+        return None;
+    };
+    let path = join(root, &path);
     // Everything an export leads to stays within its package.
-    (path.starts_with(root) && files::is_file(&path)).then_some(path)
+    let is_inside = path.strip_prefix(root)?.starts_with('/');
+    if is_inside && files::is_file(&path) {
+        return Some(path);
+    }
+    is_inside.then(|| as_source(&path)).flatten()
 }
 
 /// The entry of an `exports` or `imports` map for a key, and what a `*` in it stands for.
@@ -347,33 +370,67 @@ fn pick<'a>(map: &'a Map<String, Value>, key: &str) -> Option<(&'a Value, Option
     best.map(|(_, target, star)| (target, Some(star)))
 }
 
-fn target_path(target: &Value, star: Option<&str>, asker: Asker) -> Option<String> {
+/// What an entry of an `exports` or `imports` map comes to.
+enum Target {
+    Path(String),
+    /// `null`: the search ends, and nothing is found.
+    Nothing,
+    /// No condition applies: the search goes on.
+    None,
+}
+
+/// `may_be_package`: the target may name another package, as those of `imports` may.
+fn target_of(target: &Value, star: Option<&str>, asker: Asker, may_be_package: bool) -> Target {
+    let inner = |target| target_of(target, star, asker, may_be_package);
     match target {
-        Value::String(path) => Some(match star {
-            Some(star) => path.replace('*', star),
-            None => path.clone(),
-        }),
+        Value::String(path) if !may_be_package && !path.starts_with("./") => Target::None,
+        Value::String(path) if leads_out(path.strip_prefix("./").unwrap_or(path)) => Target::None,
+        Value::String(path) => match star {
+            Some(star) if leads_out(star) => Target::None,
+            Some(star) => Target::Path(path.replace('*', star)),
+            None => Target::Path(path.clone()),
+        },
         Value::Array(targets) => targets
             .iter()
-            .find_map(|target| target_path(target, star, asker)),
+            .map(inner)
+            .find(|target| matches!(target, Target::Path(_)))
+            .unwrap_or(Target::None),
         Value::Object(map) => map
             .iter()
             .filter(|(condition, _)| asker.conditions().contains(&condition.as_str()))
-            .find_map(|(_, target)| target_path(target, star, asker)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+            .map(|(_, target)| inner(target))
+            .find(|target| !matches!(target, Target::None))
+            .unwrap_or(Target::None),
+        Value::Null => Target::Nothing,
+        Value::Bool(_) | Value::Number(_) => Target::None,
     }
 }
 
+/// Whether a part of a path is one that no target may have.
+fn leads_out(path: &str) -> bool {
+    path.split('/')
+        .any(|part| matches!(part, "." | ".." | "node_modules"))
+}
+
 fn package_import(specifier: &str, folder: &str, asker: Asker) -> Option<Found> {
+    if specifier == "#" || specifier.starts_with("#/") {
+        return None;
+    }
     let (root, manifest) = scope(folder)?;
     let imports = manifest.get("imports")?.as_object()?;
     let (target, star) = pick(imports, specifier)?;
-    let path = target_path(target, star.as_deref(), asker)?;
+    let Target::Path(path) = target_of(target, star.as_deref(), asker, true) else {
+        return None;
+    };
     match path.strip_prefix("./") {
         Some(path) => {
             let path = join(&root, path);
-            files::is_file(&path).then_some(Found::File(path))
+            if files::is_file(&path) {
+                return Some(Found::File(path));
+            }
+            as_source(&path).map(Found::File)
         }
+        None if path.starts_with('#') => None,
         None => resolve(&path, &format!("{root}/package.json"), asker),
     }
 }

@@ -9,13 +9,15 @@ use clap::Args;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::client::{Client, ServerArgs, TenantArgs, Version, function_path};
 use super::logs;
 use super::output::{self, Style, Terminal, printable};
 use super::pack;
+use super::packages::Packages;
 use super::problem::{CliError, Excerpt, Problem};
+use super::settings::SettingsArgs;
 use crate::error::Code;
 use crate::id::FunctionName;
 use crate::limits;
@@ -26,23 +28,10 @@ const SETTINGS_HEADER: &str = "x-ampoule-settings";
 const NOT_IN_HEADER: &AsciiSet = &CONTROLS.add(b'%');
 /// Uploading, loading and compiling may take this long together.
 const DEPLOY_TIMEOUT: Duration = Duration::from_secs(600);
-/// Largest env file that is read, in bytes; what it may set is bounded by the server.
-const ENV_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Largest source file that is opened to show one of its lines, in bytes.
 const EXCERPT_FILE_BYTES_MAX: u64 = 8 << 20;
 /// Longest line of source that is shown, in characters.
 const EXCERPT_LINE_CHARS_MAX: usize = 200;
-
-/// What `--limit` may name.
-const LIMIT_NAMES: [&str; 7] = [
-    "fuel",
-    "wall_ms",
-    "memory_bytes",
-    "request_body_bytes",
-    "response_body_bytes",
-    "subrequests",
-    "log_bytes",
-];
 
 /// Uploads a file or a folder as a new version.
 #[derive(Args)]
@@ -54,7 +43,8 @@ Examples:
   ampoule deploy ./shop --name shop --no-activate    # then: ampoule activate shop VERSION
 
 A folder is uploaded whole, node_modules included, but for .git. Symbolic links are followed
-while they stay inside the folder.
+while they stay inside the folder. Where a package.json with a lock file has no node_modules,
+npm, pnpm, yarn or bun installs them first, in a copy and without running their scripts.
 
 Limits, each for one request, and what they are when not given:
   wall_ms=30000                  time, waiting included, in milliseconds
@@ -68,28 +58,15 @@ Limits, each for one request, and what they are when not given:
 In an env file, empty lines and lines that begin with # are skipped, and a value may stand in
 quotes. --env wins over --env-file.")]
 pub struct DeployArgs {
-    /// A .js, .mjs or .cjs file, or a folder
+    /// A file of JavaScript, TypeScript or JSX, or a folder
     path: PathBuf,
     /// Name of the function [default: the name of the folder or file]
     #[arg(long, short)]
     name: Option<FunctionName>,
     #[command(flatten)]
     tenant: TenantArgs,
-    /// Environment variable of the function; may be given many times
-    #[arg(long, short, value_name = "NAME=VALUE", value_parser = parse_env)]
-    env: Vec<(String, String)>,
-    /// File with environment variables, one NAME=VALUE a line
-    #[arg(long, value_name = "FILE")]
-    env_file: Option<PathBuf>,
-    /// Limit of one request, see below; may be given many times
-    #[arg(long, value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
-    limit: Vec<(String, u64)>,
-    /// File of the folder to start from [default: main of package.json, else index.js]
-    #[arg(long, value_name = "FILE")]
-    entry: Option<String>,
-    /// Pattern that names parts of the path for req.params, such as /users/:userId
-    #[arg(long, value_name = "PATTERN")]
-    route: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// Only store the new version: the one that is active goes on answering
     #[arg(long)]
     no_activate: bool,
@@ -110,8 +87,17 @@ pub(super) async fn run(args: &DeployArgs, terminal: &mut Terminal) -> Result<()
         Some(name) => name.clone(),
         None => name_of(&args.path)?,
     };
-    let settings = settings_header(&settings(args)?)?;
-    let packed = pack::pack(&args.path)?;
+    let mut settings = args.settings.read()?;
+    settings.insert("activate".to_owned(), json!(!args.no_activate));
+    let settings = settings_header(&Value::Object(settings))?;
+    let mut packages = Packages::default();
+    let packed = packages.pack(&args.path, &mut |text| {
+        // Whoever reads JSON wants nothing else.
+        if !args.json {
+            terminal.err.line(text)?;
+        }
+        Ok(())
+    })?;
     let subject = args.tenant.subject_of(&name);
     let path = function_path(&args.tenant, &name);
     let mut request = client
@@ -153,115 +139,6 @@ pub(super) fn name_of(path: &Path) -> Result<FunctionName, CliError> {
             "{name:?} cannot be the name: {error}; give one with --name"
         ))
     })
-}
-
-/// Reads `NAME=VALUE`; the value may be empty and may hold `=`.
-pub(super) fn parse_env(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, _)) if name.is_empty() || name.contains(char::is_whitespace) => {
-            Err("the name before = must not be empty or hold spaces".to_owned())
-        }
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err("write it as NAME=VALUE".to_owned()),
-    }
-}
-
-/// Reads `LIMIT=NUMBER`; `_` may group the digits. The server knows the bounds.
-fn parse_limit(text: &str) -> Result<(String, u64), String> {
-    let (name, number) = text.split_once('=').ok_or("write it as LIMIT=NUMBER")?;
-    if !LIMIT_NAMES.contains(&name) {
-        return Err(format!(
-            "there is no limit {name:?}: {}",
-            LIMIT_NAMES.join(", ")
-        ));
-    }
-    let digits = number.replace('_', "");
-    let number = digits
-        .parse()
-        .map_err(|_| format!("{number:?} is not a whole number"))?;
-    Ok((name.to_owned(), number))
-}
-
-/// Reads an env file; later lines win.
-fn parse_env_file(text: &str) -> Result<Vec<(String, String)>, String> {
-    let mut pairs = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let (name, value) = line
-            .split_once('=')
-            .ok_or(format!("line {}: write it as NAME=VALUE", index + 1))?;
-        let pair = format!("{}={}", name.trim(), unquote(value.trim()));
-        pairs.push(parse_env(&pair).map_err(|why| format!("line {}: {why}", index + 1))?);
-    }
-    Ok(pairs)
-}
-
-/// A value without the quotes around it; in double quotes `\n`, `\"` and `\\` are escapes.
-fn unquote(value: &str) -> String {
-    let inside = |quote: char| {
-        value
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote))
-    };
-    if let Some(inner) = inside('\'') {
-        return inner.to_owned();
-    }
-    let Some(inner) = inside('"') else {
-        return value.to_owned();
-    };
-    let mut text = String::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        match (c, chars.as_str().chars().next()) {
-            ('\\', Some(escaped @ ('n' | '"' | '\\'))) => {
-                text.push(if escaped == 'n' { '\n' } else { escaped });
-                chars.next();
-            }
-            _ => text.push(c),
-        }
-    }
-    text
-}
-
-fn settings(args: &DeployArgs) -> Result<Value, CliError> {
-    let mut env = Map::new();
-    if let Some(path) = &args.env_file {
-        let text = read_text(path, ENV_FILE_BYTES_MAX)
-            .map_err(|why| CliError::usage(format!("cannot read {}: {why}", path.display())))?;
-        let pairs = parse_env_file(&text)
-            .map_err(|why| CliError::usage(format!("{}, {why}", path.display())))?;
-        env.extend(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name, Value::from(value))),
-        );
-    }
-    let pairs = args.env.iter().cloned();
-    env.extend(pairs.map(|(name, value)| (name, Value::from(value))));
-    let limits: Map<String, Value> = args
-        .limit
-        .iter()
-        .map(|(name, number)| (name.clone(), json!(number)))
-        .collect();
-    let mut settings = Map::new();
-    if !env.is_empty() {
-        settings.insert("env".to_owned(), Value::Object(env));
-    }
-    if !limits.is_empty() {
-        settings.insert("limits".to_owned(), Value::Object(limits));
-    }
-    if let Some(entry) = &args.entry {
-        settings.insert("entry".to_owned(), json!(entry));
-    }
-    if let Some(route) = &args.route {
-        settings.insert("route".to_owned(), json!(route));
-    }
-    settings.insert("activate".to_owned(), json!(!args.no_activate));
-    Ok(Value::Object(settings))
 }
 
 fn settings_header(settings: &Value) -> Result<String, CliError> {
@@ -306,7 +183,7 @@ fn show(
         out.line(&format!("{}{text}", label(name)))?;
     }
     if version.active {
-        let pattern = args.route.as_deref().unwrap_or_default();
+        let pattern = args.settings.route.as_deref().unwrap_or_default();
         out.line(&format!("{}{url}{}", label("url"), printable(pattern)))?;
         let example = format!("{url}{}", example_path(pattern));
         out.line(&format!(
@@ -436,7 +313,8 @@ impl Place {
     }
 }
 
-fn read_text(path: &Path, bytes_max: u64) -> std::io::Result<String> {
+/// Reads a text file of at most `bytes_max` bytes.
+pub(super) fn read_text(path: &Path, bytes_max: u64) -> std::io::Result<String> {
     let mut text = String::new();
     let file = fs::File::open(path)?;
     if file.metadata()?.len() > bytes_max {

@@ -4,6 +4,7 @@
 //! load is told, and the version before it goes on answering.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -24,7 +25,8 @@ use super::DevArgs;
 use super::client::Line;
 use super::logs::line_text;
 use super::output::{self, Style, Terminal, printable, shell_word};
-use super::pack::{self, Packed};
+use super::pack::Packed;
+use super::packages::Packages;
 use super::serve::{Signals, ended, listen};
 use crate::app::App;
 use crate::config::{Config, RawConfig};
@@ -55,11 +57,21 @@ pub async fn dev(args: DevArgs) -> ExitCode {
         Ok(name) => name,
         Err(error) => return error.report(),
     };
+    let settings = match args.settings.read() {
+        Ok(settings) => settings,
+        Err(error) => return error.report(),
+    };
     let terminal = Terminal::of_process();
-    ended(run(args, name, terminal).await)
+    ended(run(args, name, settings, terminal).await)
 }
 
-async fn run(args: DevArgs, name: FunctionName, terminal: Terminal) -> anyhow::Result<()> {
+async fn run(
+    args: DevArgs,
+    name: FunctionName,
+    settings: Map<String, Value>,
+    terminal: Terminal,
+) -> anyhow::Result<()> {
+    let settings = serde_json::from_value(Value::Object(settings))?;
     let (mut first, mut second) = (Signals::new()?, Signals::new()?);
     let listener = listen(args.listen).await?;
     let address = listener
@@ -73,7 +85,7 @@ async fn run(args: DevArgs, name: FunctionName, terminal: Terminal) -> anyhow::R
     let config = Config::for_development(RawConfig {
         listen: args.listen,
         data: folder.path().to_owned(),
-        cache: None,
+        cache: user_cache(),
         key: None,
         trust_proxy: false,
         max_concurrent: 512,
@@ -84,16 +96,17 @@ async fn run(args: DevArgs, name: FunctionName, terminal: Terminal) -> anyhow::R
         app: Arc::clone(&app),
         path: args.path,
         name,
-        env: args.env,
+        settings,
+        packages: Arc::default(),
         url: url(address),
         terminal: Mutex::new(terminal),
     };
-    let settings = HttpSettings {
+    let http = HttpSettings {
         drain: DRAIN,
         ..HttpSettings::default()
     };
     let stop = CancellationToken::new();
-    let served = server::run(listener, app, settings, stop.clone().cancelled_owned());
+    let served = server::run(listener, app, http, stop.clone().cancelled_owned());
     let developed = async {
         let outcome = tokio::select! {
             outcome = development.run() => outcome,
@@ -107,6 +120,27 @@ async fn run(args: DevArgs, name: FunctionName, terminal: Terminal) -> anyhow::R
         (served, developed) = both => served.and(developed),
         () = second.after_the_first() => Err(anyhow!("ended at once, by a second signal")),
     }
+}
+
+/// Where compiled code is kept from one start to the next: a folder of this user alone, for what
+/// is in there is run. `None`, and then it is compiled at every start, when there is no such one.
+fn user_cache() -> Option<PathBuf> {
+    let absolute = |name| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    private_folder(base.join("ampoule"))
+}
+
+fn private_folder(folder: PathBuf) -> Option<PathBuf> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&folder).ok()?;
+    // Not what a link leads to: who may change the link could change that as well.
+    let metadata = std::fs::symlink_metadata(&folder).ok()?;
+    let is_ours = metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw();
+    let is_private = metadata.mode() & 0o022 == 0;
+    (is_ours && is_private).then_some(folder)
 }
 
 /// Where to reach a server that listens on `address`, from this machine.
@@ -124,7 +158,8 @@ struct Development {
     app: Arc<App>,
     path: PathBuf,
     name: FunctionName,
-    env: Vec<(String, String)>,
+    settings: Settings,
+    packages: Arc<Mutex<Packages>>,
     /// Of the server, without a path.
     url: String,
     terminal: Mutex<Terminal>,
@@ -154,15 +189,26 @@ impl Development {
 
     /// Packs and deploys, unless nothing has changed since the last attempt; tells how it went.
     async fn load(&self, loaded: &mut Loaded) -> anyhow::Result<()> {
-        let path = self.path.clone();
-        let packed = TaskTracker::new()
-            .spawn_blocking(move || pack::pack(&path))
+        let (path, packages) = (self.path.clone(), Arc::clone(&self.packages));
+        let (packed, said) = TaskTracker::new()
+            .spawn_blocking(move || {
+                let mut said = Vec::new();
+                let mut packages = packages.lock().unwrap_or_else(PoisonError::into_inner);
+                let packed = packages.pack(&path, &mut |text| {
+                    said.push(text.to_owned());
+                    Ok(())
+                });
+                (packed.map_err(|error| error.to_string()), said)
+            })
             .await?;
+        for text in said {
+            self.say(|terminal| terminal.err.line(&format!("  {}", printable(&text))))?;
+        }
         let packed = match packed {
             Ok(packed) => packed,
             Err(error) => {
                 loaded.digest = None;
-                return self.say_failed(loaded, &error.to_string());
+                return self.say_failed(loaded, &error);
             }
         };
         let digest = Sha256::digest(&packed.bytes).into();
@@ -189,9 +235,8 @@ impl Development {
             kind,
             bytes: Bytes::from(packed.bytes),
             settings: Settings {
-                env: self.env.iter().cloned().collect(),
                 activate: Some(true),
-                ..Settings::default()
+                ..self.settings.clone()
             },
         }
     }

@@ -12,8 +12,10 @@ mod invoke;
 mod logs;
 mod output;
 pub mod pack;
+mod packages;
 mod problem;
 mod serve;
+mod settings;
 mod versions;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,6 +31,7 @@ pub use self::invoke::InvokeArgs;
 pub use self::logs::LogsArgs;
 pub use self::problem::CliError;
 pub use self::serve::serve;
+pub use self::settings::SettingsArgs;
 pub use self::versions::{ActivateArgs, DeleteArgs, ListArgs, VersionsArgs};
 use crate::id::FunctionName;
 
@@ -84,6 +87,9 @@ pub enum Command {
     Delete(DeleteArgs),
     /// List the functions of a tenant
     List(ListArgs),
+    /// Transforms TypeScript for a server, which starts this itself
+    #[command(hide = true)]
+    Transform,
 }
 
 /// Runs the server.
@@ -168,12 +174,14 @@ pub enum LogFormat {
 Examples:
   ampoule dev hello.js
   ampoule dev ./shop --env CURRENCY=EUR --listen 127.0.0.1:0    # 0: any free port
+  ampoule dev ./shop --env-file .env --route /items/:id --limit wall_ms=5000
 
 The function is loaded again whenever a file changes, and its log is written to the terminal.
 What does not load is told, and the version before it goes on answering. Nothing is kept: kv is
-empty at every start. Ctrl-C ends it.")]
+empty at every start. What the engine was compiled to is kept in $XDG_CACHE_HOME/ampoule, or
+~/.cache/ampoule. Limits and packages are as for `ampoule deploy`. Ctrl-C ends it.")]
 pub struct DevArgs {
-    /// A .js, .mjs or .cjs file, or a folder
+    /// A file of JavaScript, TypeScript or JSX, or a folder
     pub path: PathBuf,
     /// Address to listen on; port 0 picks a free one
     #[arg(
@@ -183,9 +191,8 @@ pub struct DevArgs {
         value_parser = parse_listen
     )]
     pub listen: SocketAddr,
-    /// Environment variable of the function; may be given many times
-    #[arg(long, short, value_name = "NAME=VALUE", value_parser = deploy::parse_env)]
-    pub env: Vec<(String, String)>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// Name of the function [default: the name of the folder or file]
     #[arg(long, short, value_parser = parse_name)]
     pub name: Option<String>,
@@ -235,9 +242,9 @@ pub fn function_name(path: &Path) -> Result<FunctionName, CliError> {
 
 async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8, CliError> {
     let (json, ended) = match command {
-        Command::Serve(_) | Command::Dev(_) => {
+        Command::Serve(_) | Command::Dev(_) | Command::Transform => {
             return Err(CliError::usage(
-                "serve and dev run a server, they do not talk to one",
+                "serve, dev and transform do not talk to a server",
             ));
         }
         Command::Deploy(args) => (args.json, deploy::run(args, terminal).await.map(|()| 0)),

@@ -12,19 +12,23 @@ use std::path::{Path, PathBuf};
 use flate2::{Compression, GzBuilder};
 use walkdir::{DirEntry, WalkDir};
 
+use crate::deploy::is_source_name;
 use crate::limits;
 
-/// The extensions of a file that can be deployed on its own.
-const SCRIPT_EXTENSIONS: [&str; 3] = ["js", "mjs", "cjs"];
 /// Folders and files that are never packed, at any depth.
 const SKIPPED_NAME: &str = ".git";
+/// The folder that package managers put packages in.
+pub(super) const PACKAGES_NAME: &str = "node_modules";
+/// What is not packed of such a folder: links to commands, and what tools keep for themselves.
+const SKIPPED_PACKAGES: [&str; 2] = [".bin", ".cache"];
 
 /// The body of a deploy request, and what has to be said with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
     /// The source of one file, or a tar.gz; at most [`limits::UPLOAD_BYTES_MAX`] bytes.
     pub bytes: Vec<u8>,
-    /// What `bytes` are: `application/javascript` or `application/gzip`.
+    /// What `bytes` are: `application/javascript`, `application/typescript` or
+    /// `application/gzip`.
     pub content_type: &'static str,
     /// The file's own name when one file was packed, `None` for a folder.
     pub filename: Option<String>,
@@ -44,7 +48,8 @@ pub enum PackError {
         source: io::Error,
     },
     /// The path is a file of another kind.
-    #[error("{} is neither a folder nor a .js, .mjs or .cjs file", .0.display())]
+    #[error("{} is neither a folder nor a file of JavaScript (.js, .mjs, .cjs), TypeScript (.ts, .mts, \
+         .cts, .tsx) or JSX (.jsx)", .0.display())]
     NotScript(PathBuf),
     /// The folder holds no file.
     #[error("{} holds no files", .0.display())]
@@ -92,17 +97,24 @@ pub enum PackError {
 
 /// Packs the file or folder at `path`.
 ///
-/// Blocks while it reads the disk. A file must be a `.js`, `.mjs` or `.cjs`; of a folder
-/// everything is taken that is a regular file and does not lie in a `.git`.
+/// Blocks while it reads the disk. A file must be JavaScript, TypeScript or JSX by its name; of a
+/// folder everything is taken that is a regular file and does not lie in a `.git` or in the
+/// `.bin` or `.cache` of a `node_modules`.
 ///
 /// # Errors
 /// [`PackError`]: for what cannot be read, for links that leave the folder, and for more than
 /// [`limits::FILES_MAX`] files, [`limits::UNPACKED_BYTES_MAX`] bytes before or
 /// [`limits::UPLOAD_BYTES_MAX`] bytes after packing.
 pub fn pack(path: &Path) -> Result<Packed, PackError> {
+    pack_with(path, None)
+}
+
+/// [`pack`], but with every `node_modules` of a folder from its copy at `installed`, where there
+/// is one.
+pub(super) fn pack_with(path: &Path, installed: Option<&Path>) -> Result<Packed, PackError> {
     let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
     let packed = if metadata.is_dir() {
-        pack_folder(path)?
+        pack_folder(path, installed)?
     } else {
         pack_file(path, &metadata)?
     };
@@ -127,29 +139,40 @@ pub fn default_name(path: &Path) -> Option<String> {
 }
 
 fn pack_file(path: &Path, metadata: &fs::Metadata) -> Result<Packed, PackError> {
-    let is_script = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| SCRIPT_EXTENSIONS.contains(&extension));
-    if !metadata.is_file() || !is_script {
+    let name = path.file_name().and_then(|name| name.to_str());
+    if !metadata.is_file() || !name.is_some_and(is_source_name) {
         return Err(PackError::NotScript(path.to_owned()));
     }
-    let filename = path
-        .file_name()
-        .and_then(|name| name.to_str())
+    let filename = name
         .filter(|name| name.len() <= limits::PATH_BYTES_MAX)
         .ok_or_else(|| PackError::PathInvalid(path.to_owned()))?;
     let bytes_max = u64::try_from(limits::UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
     Ok(Packed {
         bytes: read_bounded(path, bytes_max.saturating_add(1))?,
-        content_type: "application/javascript",
+        content_type: match filename.rsplit('.').next() {
+            Some("ts" | "tsx" | "mts" | "cts") => "application/typescript",
+            _ => "application/javascript",
+        },
         filename: Some(filename.to_owned()),
         files: 1,
     })
 }
 
-fn pack_folder(folder: &Path) -> Result<Packed, PackError> {
-    let mut entries = collect(folder)?;
+fn pack_folder(folder: &Path, installed: Option<&Path>) -> Result<Packed, PackError> {
+    let mut entries = match installed {
+        None => collect(folder, Part::All)?,
+        Some(installed) => {
+            let mut own = collect(folder, Part::WithoutPackages)?;
+            own.extend(collect(installed, Part::Packages)?);
+            if own.len() > limits::FILES_MAX {
+                return Err(PackError::TooManyFiles(folder.to_owned()));
+            }
+            own
+        }
+    };
+    if entries.is_empty() {
+        return Err(PackError::Empty(folder.to_owned()));
+    }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let encoder = GzBuilder::new().write(Vec::new(), Compression::default());
     let mut archive = tar::Builder::new(encoder);
@@ -179,19 +202,47 @@ fn pack_folder(folder: &Path) -> Result<Packed, PackError> {
 }
 
 /// A regular file to pack.
-struct Entry {
+pub(super) struct Entry {
     /// The path inside the deployment, with `/` between its parts.
-    name: String,
+    pub(super) name: String,
     /// Where it is read from.
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
-fn collect(folder: &Path) -> Result<Vec<Entry>, PackError> {
+/// Whether a path inside a deployment lies in a `node_modules`.
+fn is_in_packages(name: &str) -> bool {
+    name.split('/').any(|part| part == PACKAGES_NAME)
+}
+
+fn is_skipped(entry: &DirEntry) -> bool {
+    let parent = entry.path().parent().and_then(Path::file_name);
+    let is_of_packages = parent.is_some_and(|name| name == PACKAGES_NAME)
+        && SKIPPED_PACKAGES
+            .iter()
+            .any(|name| entry.file_name() == *name);
+    entry.depth() > 0 && (entry.file_name() == SKIPPED_NAME || is_of_packages)
+}
+
+/// Which files of a folder are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    All,
+    /// All but those in any `node_modules`.
+    WithoutPackages,
+    /// Those in any `node_modules`.
+    Packages,
+}
+
+/// The files of a folder.
+pub(super) fn collect(folder: &Path, part: Part) -> Result<Vec<Entry>, PackError> {
     let root = fs::canonicalize(folder).map_err(|source| read_error(folder, source))?;
     let walk = WalkDir::new(&root)
         .follow_links(true)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != SKIPPED_NAME);
+        .filter_entry(|entry| {
+            let is_left_out = part == Part::WithoutPackages && entry.file_name() == PACKAGES_NAME;
+            !is_skipped(entry) && !is_left_out
+        });
     let mut entries = Vec::new();
     for entry in walk {
         let entry = entry.map_err(|error| walk_error(&root, error))?;
@@ -199,16 +250,17 @@ fn collect(folder: &Path) -> Result<Vec<Entry>, PackError> {
         if !entry.file_type().is_file() {
             continue;
         }
+        let name = name_in(&root, entry.path())?;
+        if part == Part::Packages && !is_in_packages(&name) {
+            continue;
+        }
         if entries.len() == limits::FILES_MAX {
             return Err(PackError::TooManyFiles(folder.to_owned()));
         }
         entries.push(Entry {
-            name: name_in(&root, entry.path())?,
+            name,
             path: entry.into_path(),
         });
-    }
-    if entries.is_empty() {
-        return Err(PackError::Empty(folder.to_owned()));
     }
     Ok(entries)
 }

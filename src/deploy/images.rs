@@ -4,7 +4,7 @@
 //! is made again from the bundle in the store.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,15 +13,21 @@ use tokio::sync::OnceCell;
 
 use super::archive::{self, File};
 use super::files;
+use super::places::{PLACES_MAX, Places};
+use super::typescript::{self, Prepared};
+use crate::clock;
 use crate::error::Error;
-use crate::host::{LoadSettings, LogEntry};
+use crate::host::{LoadSettings, LogEntry, Refusal};
 use crate::id::DeploymentId;
 use crate::limits::{IMAGES_MAX, Limits};
-use crate::sandbox::{Engine, Image, LoadError};
-use crate::store::{Deployment, Store};
+use crate::sandbox::{Engine, Image, LoadError, Loaded};
+use crate::store::{Deployment, Level, Store};
+use crate::transform::Fault;
 
 /// Length of a deployment's id, which names of files and snapshots begin with.
 const ID_CHARS: usize = 26;
+/// Most files that a deployment is warned of because they could not be transformed.
+const WARNINGS_MAX: usize = 20;
 
 /// What loading a deployment needs to know of it.
 #[derive(Debug, Clone)]
@@ -81,7 +87,12 @@ pub struct Images {
 struct Shared {
     store: Arc<Store>,
     files: PathBuf,
+    /// Source maps of files that were transformed, for each deployment.
+    maps: PathBuf,
     snapshots: PathBuf,
+    /// The `ampoule` binary.
+    program: PathBuf,
+    places: Places,
     engine: RwLock<Engine>,
     images: RwLock<HashMap<DeploymentId, Arc<Slot>>>,
     uses: AtomicU64,
@@ -95,12 +106,17 @@ struct Slot {
 }
 
 impl Images {
-    /// Images of `store`'s deployments; files and snapshots are kept below `data`.
-    pub fn new(store: Arc<Store>, engine: Engine, data: &std::path::Path) -> Self {
+    /// Images of `store`'s deployments; files and snapshots are kept below `data`. `program`: the
+    /// `ampoule` binary, which transforms TypeScript in a process of its own.
+    pub fn new(store: Arc<Store>, engine: Engine, data: &Path, program: PathBuf) -> Self {
+        let (files, maps) = (data.join("files"), data.join("maps"));
         Self {
             shared: Arc::new(Shared {
                 store,
-                files: data.join("files"),
+                places: Places::new(files.clone(), maps.clone()),
+                files,
+                maps,
+                program,
                 snapshots: data.join("snapshots"),
                 engine: RwLock::new(engine),
                 images: RwLock::default(),
@@ -119,7 +135,13 @@ impl Images {
             is_draft || (!id.is_empty() && matches!(functions.has_bundle(id), Ok(false)))
         };
         files::sweep(&self.shared.files, is_left_over);
+        files::sweep(&self.shared.maps, is_left_over);
         files::sweep(&self.shared.snapshots, is_left_over);
+    }
+
+    /// Where code that was generated comes from.
+    pub fn places(&self) -> &Places {
+        &self.shared.places
     }
 
     /// The engine in force.
@@ -216,7 +238,8 @@ impl Images {
 
     async fn restore_files(&self, id: &DeploymentId) -> Result<PathBuf, Error> {
         let folder = files::folder(&self.shared.files, &id.to_string());
-        if tokio::fs::try_exists(&folder).await.unwrap_or(false) {
+        let maps = files::folder(&self.shared.maps, &id.to_string());
+        if is_there(&folder).await && is_there(&maps).await {
             return Ok(folder);
         }
         let (shared, id) = (Arc::clone(&self.shared), *id);
@@ -230,7 +253,9 @@ impl Images {
                 Error::internal(format!("deployment {id} has no bundle in the store"))
             })?;
             let unpacked = archive::unpack_stored(&bundle)?;
-            files::write(&shared.files, &id.to_string(), &unpacked).map_err(Error::internal)
+            let prepared =
+                typescript::prepare(&shared.program, unpacked).map_err(Error::internal)?;
+            shared.write(&id, &prepared).map_err(Error::internal)
         })
         .await
     }
@@ -244,15 +269,28 @@ impl Images {
         let slot = self.slot(&load.id);
         let engine = self.engine();
         let (shared, id) = (Arc::clone(&self.shared), load.id);
-        let folder = tokio::task::spawn_blocking(move || {
-            files::write(&shared.files, &id.to_string(), &unpacked)
+        let (folder, faults) = tokio::task::spawn_blocking(move || {
+            let prepared = typescript::prepare(&shared.program, unpacked)?;
+            let folder = shared
+                .write(&id, &prepared)
+                .context("cannot write the deployment's files")?;
+            anyhow::Ok((folder, prepared.faults))
         })
         .await
-        .context("writing the files panicked")?
-        .context("cannot write the deployment's files")?;
+        .context("writing the files panicked")??;
         let loaded = engine
             .load(folder.clone(), load.settings(), load.limits)
-            .await?;
+            .await;
+        let mut loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(LoadError::Refused(refusal)) => {
+                let refusal = self.located(load.id, refusal, &faults).await;
+                return Err(LoadError::Refused(refusal));
+            }
+            Err(other) => return Err(other),
+        };
+        self.locate(load.id, &mut loaded).await;
+        loaded.log.extend(warnings(&faults));
         self.write_snapshot(&load.id, &engine, &loaded.snapshot)
             .await?;
         let snapshot_bytes = loaded.snapshot.len() as u64;
@@ -272,15 +310,80 @@ impl Images {
             let images = self.shared.images.write();
             images.unwrap_or_else(PoisonError::into_inner).remove(id);
         }
+        self.shared.places.forget(id);
         let engine = self.engine();
         let snapshot = self.snapshot_path(id, &engine);
         let folder = files::folder(&self.shared.files, &id.to_string());
+        let maps = files::folder(&self.shared.maps, &id.to_string());
         let removed = tokio::task::spawn_blocking(move || {
             let _ = std::fs::remove_file(snapshot);
+            files::remove(&maps)?;
             files::remove(&folder)
         });
         if let Ok(Err(error)) = removed.await {
             tracing::warn!(%error, deployment = %id, "cannot remove a deployment's files");
+        }
+    }
+
+    /// Why a load was refused, in terms of what the author wrote.
+    async fn located(
+        &self,
+        id: DeploymentId,
+        mut refusal: Refusal,
+        faults: &BTreeMap<String, Fault>,
+    ) -> Refusal {
+        let file = refusal.file.strip_prefix("/app/").unwrap_or(&refusal.file);
+        if let Some(fault) = faults.get(file) {
+            return Refusal {
+                code: "syntax_error".into(),
+                message: fault.message.clone(),
+                file: file.to_owned(),
+                line: fault.line,
+                column: fault.column,
+                stack: String::new(),
+            };
+        }
+        let place = format!("{file}:{}:{}", refusal.line, refusal.column);
+        let places = &self.shared.places;
+        let texts = [format!("/app/{place}"), refusal.message.clone()];
+        let unread = places.unread(id, texts.iter().map(String::as_str));
+        places.read(id, unread).await;
+        let mut left = PLACES_MAX;
+        if let Some(message) = places.translate(id, &refusal.message, &mut left) {
+            refusal.message = message;
+        }
+        if let Some(place) = places.translate_place(id, &place) {
+            let mut parts = place.rsplitn(3, ':');
+            let mut number = || parts.next().and_then(|part| part.parse().ok());
+            refusal.column = number().unwrap_or_default();
+            refusal.line = number().unwrap_or_default();
+            refusal.file = parts.next().unwrap_or_default().to_owned();
+        }
+        refusal
+    }
+
+    /// Has what loading said name places that the author knows.
+    async fn locate(&self, id: DeploymentId, loaded: &mut Loaded) {
+        let places = &self.shared.places;
+        let messages = loaded.log.iter().map(|entry| entry.message.as_str());
+        let unread = places.unread(id, messages);
+        places.read(id, unread).await;
+        let mut left = PLACES_MAX;
+        for entry in &mut loaded.log {
+            if let Some(message) = places.translate(id, &entry.message, &mut left) {
+                entry.message = message;
+            }
+        }
+        let Some(reason) = &mut loaded.per_request else {
+            return;
+        };
+        let Some((what, place)) = reason.rsplit_once(" at ") else {
+            return;
+        };
+        let unread = places.unread(id, [format!("/app/{place}").as_str()]);
+        places.read(id, unread).await;
+        if let Some(place) = places.translate_place(id, place) {
+            *reason = format!("{what} at {place}");
         }
     }
 
@@ -302,6 +405,34 @@ impl Images {
         tokio::fs::rename(&temporary, &path).await?;
         Ok(())
     }
+}
+
+/// What is wrong with files that nothing has loaded so far.
+fn warnings(faults: &BTreeMap<String, Fault>) -> impl Iterator<Item = LogEntry> {
+    let own = faults
+        .iter()
+        .filter(|(path, _)| !path.contains("node_modules/"));
+    own.take(WARNINGS_MAX).map(|(path, fault)| LogEntry {
+        timestamp_ms: clock::now_ms(),
+        level: Level::Warn,
+        message: format!(
+            "{path}:{}:{}: {}; loading this file will fail",
+            fault.line, fault.column, fault.message
+        ),
+    })
+}
+
+impl Shared {
+    /// Writes what sandboxes see, and the maps that they do not. Blocks.
+    fn write(&self, id: &DeploymentId, prepared: &Prepared) -> std::io::Result<PathBuf> {
+        let id = id.to_string();
+        files::write(&self.maps, &id, &prepared.maps)?;
+        files::write(&self.files, &id, &prepared.files)
+    }
+}
+
+async fn is_there(folder: &Path) -> bool {
+    tokio::fs::try_exists(folder).await.unwrap_or(false)
 }
 
 async fn image(engine: Engine, snapshot: Vec<u8>, files: PathBuf) -> anyhow::Result<Image> {

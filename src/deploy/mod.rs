@@ -7,7 +7,10 @@
 pub mod archive;
 mod files;
 pub mod images;
+mod places;
 mod settings;
+mod tsconfig;
+mod typescript;
 
 use std::sync::Arc;
 
@@ -23,7 +26,8 @@ use crate::store::{Deployment, Evaluation, LogLine, NewDeployment, Store};
 
 use archive::{File, Kind};
 pub use images::Images;
-pub use settings::Settings;
+pub use places::{PLACES_MAX, Places};
+pub use settings::{Settings, is_source_name};
 
 /// Loads that run at once; each takes a sandbox and up to a processor.
 const LOADS_MAX: usize = 2;

@@ -12,8 +12,27 @@ use crate::limits::{self, LimitOverrides, Limits};
 
 /// Longest route pattern, in bytes.
 const ROUTE_BYTES_MAX: usize = 512;
-/// Entry files that are looked for when none is named.
-const ENTRIES: [&str; 3] = ["index.js", "index.mjs", "index.cjs"];
+/// Entry files that are looked for when none is named, in this order.
+const ENTRIES: [&str; 8] = [
+    "index.js",
+    "index.mjs",
+    "index.cjs",
+    "index.ts",
+    "index.mts",
+    "index.cts",
+    "index.tsx",
+    "index.jsx",
+];
+/// What a single file may be.
+const SOURCE_ENDS: [&str; 8] = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx"];
+/// Extensions of TypeScript, each after the one of JavaScript that it is compiled to.
+const COMPILED: [(&str, &str); 5] = [
+    (".js", ".ts"),
+    (".js", ".tsx"),
+    (".js", ".jsx"),
+    (".mjs", ".mts"),
+    (".cjs", ".cts"),
+];
 
 /// Settings as the caller writes them; everything has a default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -23,7 +42,8 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// Limits that differ from the default.
     pub limits: LimitOverrides,
-    /// The entry file; by default `main` of `package.json`, else `index.js`, `.mjs` or `.cjs`.
+    /// The entry file; by default `main` of `package.json`, else `index.js`, `.mjs`, `.cjs`,
+    /// or the same in TypeScript or JSX.
     pub entry: Option<String>,
     /// A route pattern such as `/users/:userId`, which fills `req.params`.
     pub route: Option<String>,
@@ -71,6 +91,15 @@ fn is_variable_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
+/// Whether a file of this name can be deployed on its own: JavaScript, TypeScript or JSX.
+pub fn is_source_name(name: &str) -> bool {
+    let is_declaration = [".d.ts", ".d.mts", ".d.cts"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    let stem = SOURCE_ENDS.iter().find_map(|end| name.strip_suffix(end));
+    stem.is_some_and(|stem| !stem.is_empty()) && !is_declaration
+}
+
 /// A single source file as a folder of one.
 pub(super) fn source(filename: &str, bytes: Bytes) -> Result<Vec<File>, Error> {
     let is_name = !filename.is_empty()
@@ -79,12 +108,10 @@ pub(super) fn source(filename: &str, bytes: Bytes) -> Result<Vec<File>, Error> {
         && filename
             .chars()
             .all(|c| !c.is_control() && !matches!(c, '/' | '\\'));
-    let is_source = [".js", ".mjs", ".cjs"]
-        .iter()
-        .any(|end| filename.ends_with(end));
-    if !is_name || !is_source {
+    if !is_name || !is_source_name(filename) {
         return Err(invalid(format!(
-            "filename {filename:?} must be a plain name ending in .js, .mjs or .cjs"
+            "filename {filename:?} must be a plain name ending in one of {}",
+            SOURCE_ENDS.join(", ")
         )));
     }
     if bytes.len() > limits::UPLOAD_BYTES_MAX {
@@ -126,12 +153,7 @@ pub(super) fn entry(
     }
     if let Some(main) = main_of_manifest(files) {
         let main = main.trim_start_matches("./").trim_end_matches('/');
-        let candidates = [
-            main.to_owned(),
-            format!("{main}.js"),
-            format!("{main}/index.js"),
-        ];
-        if let Some(found) = candidates.into_iter().find(|path| has(path)) {
+        if let Some(found) = candidates(main).into_iter().find(|path| has(path)) {
             return Ok(found);
         }
     }
@@ -142,6 +164,19 @@ pub(super) fn entry(
             ENTRIES.join(", ")
         ))),
     }
+}
+
+/// What `main` may mean: a file, a file without its extension, a folder, or the source of a file
+/// that nobody compiled.
+fn candidates(main: &str) -> Vec<String> {
+    let mut candidates = vec![main.to_owned()];
+    let ends = [".js", ".ts", ".tsx", ".jsx"];
+    candidates.extend(ends.iter().map(|end| format!("{main}{end}")));
+    candidates.extend(ends.iter().map(|end| format!("{main}/index{end}")));
+    for (from, to) in COMPILED {
+        candidates.extend(main.strip_suffix(from).map(|stem| format!("{stem}{to}")));
+    }
+    candidates
 }
 
 fn not_found(detail: String) -> Error {

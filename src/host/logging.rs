@@ -63,6 +63,11 @@ impl LogBuffer {
         self.lock().add(Level::Error, cut(message).to_owned());
     }
 
+    /// What was logged so far and is not taken, added up by `see`.
+    pub fn peek<T>(&self, see: impl FnOnce(&[LogEntry]) -> T) -> T {
+        see(&self.lock().entries)
+    }
+
     /// What was logged since the last time this was asked.
     pub fn take(&self) -> Vec<LogEntry> {
         std::mem::take(&mut self.lock().entries)

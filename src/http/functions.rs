@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::Http;
 use super::body::Unread;
 use super::problem::Problem;
-use crate::deploy::{Settings, Upload, UploadKind};
+use crate::deploy::{Settings, Upload, UploadKind, is_source_name};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, TenantId};
 use crate::limits;
@@ -24,6 +24,8 @@ use crate::store::{Deployment, Evaluation, LogLine};
 const SETTINGS: &str = "x-ampoule-settings";
 /// The name that a source has without one of its own.
 const DEFAULT_FILENAME: &str = "index.js";
+/// The same for a source that says it is TypeScript.
+const TYPESCRIPT_FILENAME: &str = "index.ts";
 
 /// The tenant that a path names.
 pub(super) struct OfTenant(pub(super) TenantId);
@@ -145,39 +147,37 @@ fn upload_kind(parts: &Parts) -> Result<UploadKind, Problem> {
         .trim_ascii()
         .to_ascii_lowercase();
     match essence.as_slice() {
-        b"application/javascript" | b"text/javascript" => {
-            let query = Query::<UploadQuery>::try_from_uri(&parts.uri)
-                .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
-            let filename = query
-                .0
-                .filename
-                .unwrap_or_else(|| DEFAULT_FILENAME.to_owned());
-            check_filename(&filename)?;
-            Ok(UploadKind::Source { filename })
-        }
+        b"application/javascript" | b"text/javascript" => source_kind(parts, DEFAULT_FILENAME),
+        b"application/typescript" | b"text/typescript" => source_kind(parts, TYPESCRIPT_FILENAME),
         b"application/gzip" | b"application/x-gzip" | b"application/x-tar+gzip" => {
             Ok(UploadKind::TarGz)
         }
         b"application/zip" => Ok(UploadKind::Zip),
         _ => Err(Problem::new(
             Code::BodyInvalid,
-            "the content type must be application/javascript for a source, application/gzip for \
-             a tar.gz, or application/zip",
+            "the content type must be application/javascript or application/typescript for a \
+             source, application/gzip for a tar.gz, or application/zip",
         )),
     }
 }
 
+fn source_kind(parts: &Parts, default: &str) -> Result<UploadKind, Problem> {
+    let query = Query::<UploadQuery>::try_from_uri(&parts.uri)
+        .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
+    let filename = query.0.filename.unwrap_or_else(|| default.to_owned());
+    check_filename(&filename)?;
+    Ok(UploadKind::Source { filename })
+}
+
 fn check_filename(filename: &str) -> Result<(), Problem> {
-    let stem = [".js", ".mjs", ".cjs"]
-        .iter()
-        .find_map(|end| filename.strip_suffix(end));
-    let is_fine = stem.is_some_and(|stem| !stem.is_empty())
+    let is_fine = is_source_name(filename)
         && filename.len() <= limits::PATH_BYTES_MAX
         && !filename.contains(|c: char| matches!(c, '/' | '\\') || c.is_control());
     if is_fine {
         return Ok(());
     }
-    let detail = "filename must be the name of one .js, .mjs or .cjs file";
+    let detail = "filename must be the name of one file of JavaScript (.js, .mjs, .cjs), \
+                  TypeScript (.ts, .mts, .cts, .tsx) or JSX (.jsx)";
     Err(Problem::new(Code::BadRequest, detail))
 }
 

@@ -26,14 +26,14 @@ const ECHO: &str = "module.exports = (req, res) => {
 };";
 
 /// A folder to work in, and a server that its commands talk to.
-struct Desk {
-    serving: Serving,
-    folder: TempDir,
+pub(crate) struct Desk {
+    pub(crate) serving: Serving,
+    pub(crate) folder: TempDir,
     _data: TempDir,
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_key("").await
     }
 
@@ -46,11 +46,11 @@ impl Desk {
         }
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         write(self.folder.path(), path, text);
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = ampoule(arguments);
         command.env("AMPOULE_URL", &self.serving.url);
         command.current_dir(self.folder.path());
@@ -98,7 +98,7 @@ fn curl_line(text: &str) -> String {
     url.trim_matches('\'').to_owned()
 }
 
-async fn get(url: &str) -> (u16, String) {
+pub(crate) async fn get(url: &str) -> (u16, String) {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(PATIENCE)
@@ -626,18 +626,28 @@ async fn help_and_version_are_results_and_a_wrong_flag_is_not() {
 }
 
 /// A running `ampoule dev`, with a folder of its own for temporary files.
-struct Dev {
-    running: Running,
-    url: String,
+pub(crate) struct Dev {
+    pub(crate) running: Running,
+    pub(crate) url: String,
     temporary: TempDir,
 }
 
 impl Dev {
     /// Starts it and waits until it has said where to try.
-    async fn start(path: &Path, arguments: &[&str]) -> Self {
+    pub(crate) async fn start(path: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(path, arguments, &[]).await
+    }
+
+    /// [`Dev::start`] with more in its environment.
+    pub(crate) async fn start_with(
+        path: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let mut command = ampoule(&["dev", "--listen", "127.0.0.1:0"]);
         command.args(arguments).arg(path);
+        command.envs(environment.iter().copied());
         let running = Running::spawn(command.env("TMPDIR", temporary.path()), None);
         let url = curl_line(&running.out.shows("Ctrl-C ends").await);
         Self {
@@ -648,7 +658,7 @@ impl Dev {
     }
 
     /// Ends it with `signal`: nothing of it stays.
-    async fn stop(self, signal: Signal) {
+    pub(crate) async fn stop(self, signal: Signal) {
         assert_eq!(self.temporary.path().read_dir().unwrap().count(), 1);
         self.running.signal(signal);
         self.running.ended().await.expect(0);
@@ -657,7 +667,7 @@ impl Dev {
 }
 
 /// Asks until the answer is `wanted`: the file was changed, and some time later it is loaded.
-async fn answers(url: &str, wanted: &str) {
+pub(crate) async fn answers(url: &str, wanted: &str) {
     let mut last = (0, String::new());
     for _ in 0..PATIENCE.as_millis() / POLL.as_millis() {
         last = get(url).await;

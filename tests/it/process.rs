@@ -60,6 +60,8 @@ pub(crate) fn ampoule(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // Not the user's own, and compiled once for all tests.
+    command.env("XDG_CACHE_HOME", cache().join("user"));
     command
 }
 

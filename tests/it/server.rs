@@ -82,6 +82,7 @@ impl Server {
             max_concurrent_per_tenant: options.max_concurrent_per_tenant,
         })
         .expect("the configuration is valid");
+        config.program = PathBuf::from(env!("CARGO_BIN_EXE_ampoule"));
         if let Some(swaps) = options.swaps {
             config.swaps_path = swaps;
         }

@@ -24,11 +24,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "dispatch",
         &["deploy", "host", "outbound", "sandbox", "store"],
     ),
-    ("deploy", &["host", "sandbox", "store"]),
+    ("deploy", &["host", "sandbox", "store", "transform"]),
     ("sandbox", &["host"]), // never store: state comes in as grants
     ("host", &["outbound", "store"]),
     ("outbound", &[]),
     ("store", &[]),
+    ("transform", &[]), // sources are hostile: it knows of nothing
 ];
 
 /// The modules that know a foreign crate; everywhere else it does not exist.
@@ -40,6 +41,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["outbound", "server"]),
     ("hyper_util", &["outbound", "server"]),
     ("notify", &["cli"]),
+    ("oxc_ast", &["transform"]),
+    ("oxc_parser", &["transform"]),
+    ("oxc_transformer", &["transform"]),
     ("rand", &["clock", "id"]),
     ("redb", &["store"]),
     ("reqwest", &["cli"]),

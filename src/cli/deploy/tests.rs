@@ -6,12 +6,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{
-    DeployArgs, LIMIT_NAMES, Place, example_path, parse_env, parse_env_file, parse_limit,
-    settings_header, unquote,
-};
+use super::{DeployArgs, Place, example_path, settings_header};
 use crate::cli::fake::{self, Fake, Seen};
 use crate::cli::pack;
+use crate::cli::settings::{LIMIT_NAMES, parse_env, parse_env_file, parse_limit, unquote};
 use crate::limits;
 
 fn version() -> Value {

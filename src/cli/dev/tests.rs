@@ -21,6 +21,25 @@ fn a_server_on_every_address_is_reached_on_this_machines_own() {
 }
 
 #[test]
+fn compiled_code_is_kept_only_where_nobody_else_can_write() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("a/b");
+    assert_eq!(private_folder(cache.clone()), Some(cache.clone()));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&cache), 0o700);
+    assert_eq!(private_folder(cache.clone()), Some(cache.clone()));
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o722)).unwrap();
+    assert_eq!(private_folder(cache.clone()), None);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("a"), &link).unwrap();
+    assert_eq!(private_folder(link), None);
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert_eq!(private_folder(file), None);
+}
+
+#[test]
 fn only_what_changes_content_counts() {
     let write = EventKind::Modify(ModifyKind::Data(DataChange::Any));
     assert!(is_change(&event(write, "/a")));
