@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use javy::quickjs::function::Rest;
 use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, Value, qjs};
 
 use crate::codec::{Codec, Mode, Settings};
@@ -107,22 +108,20 @@ fn brotli_open<'js>(ctx: Ctx<'js>, encode: bool, parameters: Array<'js>) -> Resu
     keep(&ctx, codec)
 }
 
-/// `zlibStep(id, flush, input, from, to, output, at)`: `[consumed, produced, ended]`, and
-/// after these errno, code and message if the stream is broken.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what a step needs, without an object to read it from"
-)]
+/// `zlibStep(id, flush, input, output, from, to, at)`: `[consumed, produced, ended]`, and
+/// after these errno, code and message if the stream is broken. `from` and `to` are places in the
+/// input, `at` is one in the output.
 fn step<'js>(
     ctx: Ctx<'js>,
     id: u32,
     flush: i32,
     input: Value<'js>,
-    from: usize,
-    to: usize,
     output: Value<'js>,
-    at: usize,
+    places: Rest<usize>,
 ) -> Result<Value<'js>> {
+    let &[from, to, at] = &places[..] else {
+        return Err(Exception::throw_type(&ctx, "zlibStep takes three places"));
+    };
     let taken = part(&ctx, &input, from, to)?;
     let given = part(&ctx, &output, at, usize::MAX)?;
     // SAFETY: both point into buffers that live as long as their values and that nobody else

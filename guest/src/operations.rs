@@ -65,10 +65,11 @@ const QUEUED_FIRST: u32 = 1 << 30;
 impl Pending {
     fn lane(&self) -> Option<Lane> {
         match self {
-            Self::Wait(_) => None,
-            Self::Kv(_) | Self::Fetch(_) => Some(Lane::Commands),
+            // There is one for each of a few sockets, and it may take forever.
+            Self::Wait(_) | Self::Receive(_) => None,
+            Self::Kv(_) | Self::Fetch(_) | Self::Connect(_) => Some(Lane::Commands),
             Self::Read(_) => Some(Lane::Reads),
-            Self::Write(_) => Some(Lane::Writes),
+            Self::Write(_) | Self::Send(_) => Some(Lane::Writes),
         }
     }
 }

@@ -37,13 +37,15 @@ fn connect<'js>(
     for name in protocols.iter::<JsString>() {
         names.push(text::utf8(&name?));
     }
-    let operation = websocket::begin_connect(&Request {
+    let request = Request {
         url: text::utf8(&url),
         protocols: names,
         fields: text::latin1(&fields),
-    });
-    let settle = Settle::new(&ctx, resolve, reject);
-    Ok(operations::begin(operation, Pending::Connect(settle)))
+    };
+    let pending = Pending::Connect(Settle::new(&ctx, resolve, reject));
+    Ok(operations::start(pending, move || {
+        websocket::begin_connect(&request)
+    }))
 }
 
 /// `kind` is that of the message: `text`, `binary`, `ping` or `pong`.
@@ -66,9 +68,10 @@ fn send<'js>(
             _ => Message::Binary(bytes),
         }
     };
-    let operation = websocket::begin_send(socket, &message);
-    let settle = Settle::new(&ctx, resolve, reject);
-    Ok(operations::begin(operation, Pending::Send(settle)))
+    let pending = Pending::Send(Settle::new(&ctx, resolve, reject));
+    Ok(operations::start(pending, move || {
+        websocket::begin_send(socket, &message)
+    }))
 }
 
 fn close<'js>(
@@ -81,9 +84,10 @@ fn close<'js>(
 ) -> Result<u32> {
     let reason = text::utf8(&reason);
     let message = Message::Close(Closing { code, reason });
-    let operation = websocket::begin_send(socket, &message);
-    let settle = Settle::new(&ctx, resolve, reject);
-    Ok(operations::begin(operation, Pending::Send(settle)))
+    let pending = Pending::Send(Settle::new(&ctx, resolve, reject));
+    Ok(operations::start(pending, move || {
+        websocket::begin_send(socket, &message)
+    }))
 }
 
 fn receive<'js>(

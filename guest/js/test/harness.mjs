@@ -197,7 +197,7 @@ function compression() {
       for (let i = 0; i < list.length; i += 2) params[list[i]] = list[i + 1];
       return keep(() => new zlib[encode ? 'BrotliCompress' : 'BrotliDecompress']({ params }));
     },
-    zlibStep(id, flush, input, from, to, output, at) {
+    zlibStep(id, flush, input, output, from, to, at) {
       const entry = open.get(id);
       const { _handle: handle, _writeState: left } = entry.stream;
       const space = output.length - at;

@@ -87,7 +87,7 @@ class Handle {
   writeSync(flush, input, from, length, output, at, space) {
     const id = this.#opened();
     const target = space === output.length - at ? output : output.subarray(0, at + space);
-    const answer = native.zlibStep(id, flush, input ?? EMPTY, from, from + length, target, at);
+    const answer = native.zlibStep(id, flush, input ?? EMPTY, target, from, from + length, at);
     this.#result[0] = space - answer[1];
     this.#result[1] = length - answer[0];
     this.ended = answer[2];
