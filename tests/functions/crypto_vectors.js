@@ -54,7 +54,7 @@ function ciphers() {
   const all = [];
   for (const name of crypto
     .getCiphers()
-    .filter((one) => /^aes-\d+-(cbc|ecb|ctr|gcm)$|chacha/.test(one))) {
+    .filter((one) => /^aes-\d+-(cbc|ecb|ctr|gcm)$|^chacha20-poly1305$/.test(one))) {
     const bytes = /chacha/.test(name) ? 32 : Number(name.split('-')[1]) / 8;
     const hasTag = /gcm|poly/.test(name);
     const start = name.endsWith('ecb') ? null : hasTag ? iv.subarray(0, 12) : iv;
@@ -184,11 +184,12 @@ function refused(given) {
   return [
     attempt(() => crypto.createHash('nonsense')),
     attempt(() => crypto.createHmac('sha256', undefined)),
-    attempt(() => crypto.scryptSync('a', 'b', 3, { N: 2 ** 16 })),
     attempt(() => crypto.createPrivateKey('nonsense')),
     attempt(() => crypto.privateDecrypt(given.rsa, wrong)),
     attempt(() => crypto.timingSafeEqual(iv, key)),
     crypto.privateDecrypt(given.rsa, Buffer.from(given.encrypted, 'hex')).toString(),
+    // Last, because Node.js reports it once more with what fails next.
+    attempt(() => crypto.scryptSync('a', 'b', 3, { N: 2 ** 16 })),
   ];
 }
 

@@ -281,5 +281,13 @@ function onWasm(path) {
 
 const path = process.env.AMPOULE_CRYPTO_WASM;
 
-/** Carries out an operation: bytes, or a word. */
-export const operate = path === undefined ? onNode : onWasm(path);
+const carryOut = path === undefined ? onNode : onWasm(path);
+
+/** Carries out an operation: bytes, or a word. As strict with its arguments as the guest is. */
+export function operate(operation, given) {
+  for (const one of given) {
+    const isView = ArrayBuffer.isView(one) && one.BYTES_PER_ELEMENT === 1;
+    if (typeof one !== 'string' && !isView) throw new TypeError('not a string or a Uint8Array');
+  }
+  return carryOut(operation, given);
+}

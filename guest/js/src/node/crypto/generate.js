@@ -59,7 +59,7 @@ export function newEd(type) {
 }
 
 function exponentBytes(value) {
-  return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
+  return Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 }
 
 function rsaMaker(type, options) {
