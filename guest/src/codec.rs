@@ -215,8 +215,8 @@ impl Deflating {
     fn new(settings: Settings) -> Option<Self> {
         let bits = settings.window_bits;
         let window_bits = match settings.mode {
-            Mode::Gzip => bits + 16,
-            // zlib itself cannot write raw streams with so small a window.
+            // Neither can be written with the smallest window.
+            Mode::Gzip => bits.max(9) + 16,
             Mode::DeflateRaw => -bits.max(9),
             _ => bits,
         };

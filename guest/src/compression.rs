@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 
-use javy::quickjs::function::Rest;
 use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, Value, qjs};
 
 use crate::codec::{Codec, Mode, Settings};
@@ -108,22 +107,19 @@ fn brotli_open<'js>(ctx: Ctx<'js>, encode: bool, parameters: Array<'js>) -> Resu
     keep(&ctx, codec)
 }
 
-/// `zlibStep(id, flush, input, output, from, to, at)`: `[consumed, produced, ended]`, and
-/// after these errno, code and message if the stream is broken. `from` and `to` are places in the
-/// input, `at` is one in the output.
+/// `zlibStep(id, flush, input, from, to, output)`: `[consumed, produced, ended]`, and
+/// after these errno, code and message if the stream is broken.
 fn step<'js>(
     ctx: Ctx<'js>,
     id: u32,
     flush: i32,
     input: Value<'js>,
+    from: u32,
+    to: u32,
     output: Value<'js>,
-    places: Rest<usize>,
 ) -> Result<Value<'js>> {
-    let &[from, to, at] = &places[..] else {
-        return Err(Exception::throw_type(&ctx, "zlibStep takes three places"));
-    };
     let taken = part(&ctx, &input, from, to)?;
-    let given = part(&ctx, &output, at, usize::MAX)?;
+    let given = part(&ctx, &output, 0, u32::MAX)?;
     // SAFETY: both point into buffers that live as long as their values and that nobody else
     // touches before this returns, since no JavaScript runs; `copied` sees to their not overlapping.
     let (step, failure) = unsafe {
@@ -157,7 +153,7 @@ fn overlaps(a: Part, b: Part) -> bool {
 }
 
 /// Where the bytes from `from` to `to` of a `Uint8Array` are, and how many there are.
-fn part(ctx: &Ctx<'_>, value: &Value<'_>, from: usize, to: usize) -> Result<Part> {
+fn part(ctx: &Ctx<'_>, value: &Value<'_>, from: u32, to: u32) -> Result<Part> {
     let mut len: qjs::size_t = 0;
     // SAFETY: asks for the address of the bytes of whatever this value is.
     let pointer = unsafe { qjs::JS_GetUint8Array(ctx.as_raw().as_ptr(), &mut len, value.as_raw()) };
@@ -166,8 +162,8 @@ fn part(ctx: &Ctx<'_>, value: &Value<'_>, from: usize, to: usize) -> Result<Part
         // An empty array has no address.
         return Ok((std::ptr::NonNull::dangling().as_ptr(), 0));
     }
-    let to = to.min(len as usize);
-    let from = from.min(to);
+    let to = (to as usize).min(len as usize);
+    let from = (from as usize).min(to);
     // SAFETY: `from` is within the array.
     Ok((unsafe { pointer.add(from) }, to - from))
 }

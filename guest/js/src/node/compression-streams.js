@@ -66,7 +66,7 @@ class Codec {
     let from = 0;
     for (;;) {
       const output = this.#output;
-      const answer = native.zlibStep(this.#id, flush, bytes, output, from, bytes.length, 0);
+      const answer = native.zlibStep(this.#id, flush, bytes, from, bytes.length, output);
       from += answer[0];
       this.#emit(answer[1], controller);
       if (answer.length > 3) {

@@ -86,8 +86,8 @@ class Handle {
   /** One step; how much is left of input and output is then in the stream's `_writeState`. */
   writeSync(flush, input, from, length, output, at, space) {
     const id = this.#opened();
-    const target = space === output.length - at ? output : output.subarray(0, at + space);
-    const answer = native.zlibStep(id, flush, input ?? EMPTY, target, from, from + length, at);
+    const target = space === output.length ? output : output.subarray(at, at + space);
+    const answer = native.zlibStep(id, flush, input ?? EMPTY, from, from + length, target);
     this.#result[0] = space - answer[1];
     this.#result[1] = length - answer[0];
     this.ended = answer[2];
