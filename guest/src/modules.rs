@@ -251,6 +251,10 @@ pub fn resolve<'js>(
 
 fn not_found(ctx: &Ctx<'_>, specifier: &str, from: &str, asker: Asker) -> Error {
     let (code, message) = match asker {
+        _ if specifier.starts_with("node:") => (
+            "ERR_UNKNOWN_BUILTIN_MODULE",
+            format!("No such built-in module: {specifier}"),
+        ),
         Asker::Require => (
             "MODULE_NOT_FOUND",
             format!("Cannot find module '{specifier}'\nRequire stack:\n- {from}"),

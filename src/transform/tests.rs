@@ -271,7 +271,7 @@ fn faults_name_line_and_column_of_the_source() {
     let cases = [
         ("a.ts", "const a = 1;\nconst é: = 2;", 2, 10),
         ("a.ts", "\u{feff}let a;\nlet a;", 1, 5),
-        ("a.jsx", "const a = <b>\n  </c>;", 2, 3),
+        ("a.jsx", "const a = <b>\n  </c>;", 2, 5),
         ("a.ts", "class A {\n  a() {\n", 3, 1),
     ];
     for (path, source, line, column) in cases {

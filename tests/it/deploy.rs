@@ -233,7 +233,7 @@ async fn an_upload_says_what_it_is() {
         answer.expect_problem(400, "body_invalid");
     }
     for filename in [
-        "index.ts",
+        "index.coffee",
         "a/index.js",
         "..%2findex.js",
         ".js",

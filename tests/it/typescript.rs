@@ -49,7 +49,13 @@ async fn the_sample_of_the_seeds_runs() {
     assert_eq!(answer.status, 201, "{}", answer.text());
     assert_eq!(answer.json()["entry"], "index.ts");
     let body = json!({ "email": "a@b.c", "name": "Ada" });
-    let answer = Answer::of(server.post("f").json(&body)).await;
+    let answer = Answer::of(
+        server
+            .post("f")
+            .header("content-type", "application/json")
+            .body(body.to_string()),
+    )
+    .await;
     assert_eq!((answer.status, answer.json()), (200, body));
 }
 
@@ -143,8 +149,9 @@ async fn the_type_of_the_package_decides_what_a_file_is() {
         &server,
         &[("package.json", module), ("index.ts", bare)],
         "load_threw",
-    );
-    assert!(detail.await.starts_with("index.ts:3:"));
+    )
+    .await;
+    assert!(detail.starts_with("index.ts:3:"));
 }
 
 const JSX_RUNTIME: &str = "
@@ -256,8 +263,8 @@ async fn a_mistake_is_refused_with_its_place_and_the_version_before_stays() {
             &server,
             &[("index.ts", index), (file, source)],
             "syntax_error",
-        );
-        let detail = detail.await;
+        )
+        .await;
         assert!(detail.starts_with(place), "{detail}");
         Answer::of(server.invoke("f")).await.expect(200, "ok");
     }

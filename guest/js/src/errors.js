@@ -53,8 +53,10 @@ export function describe(thrown) {
   if (!isObject(thrown) || (property(thrown, 'stack') === '' && !property(thrown, 'name'))) {
     return { name: '', message: inspected(thrown), stack: '' };
   }
+  const name = property(thrown, 'name') || 'Error';
+  const code = property(thrown, 'code');
   return {
-    name: property(thrown, 'name') || 'Error',
+    name: StringPrototypeStartsWith(code, 'E') ? name + ' [' + code + ']' : name,
     message: property(thrown, 'message'),
     stack: frames(property(thrown, 'stack')),
   };

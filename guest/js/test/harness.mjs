@@ -6,10 +6,12 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import vm from 'node:vm';
 import zlib from 'node:zlib';
+import { operate } from './native-crypto.mjs';
 
 const bundle = new vm.Script(readFileSync(new URL('../dist/guest.js', import.meta.url), 'utf8'), {
   filename: 'ampoule:guest',
@@ -27,6 +29,8 @@ const BUILTINS = [
   'dgram',
   'diagnostics_channel',
   'events',
+  'fs',
+  'fs/promises',
   'module',
   'net',
   'path',
@@ -45,10 +49,15 @@ const BUILTINS = [
   'tls',
   'url',
   'util',
+  'node-fetch',
+  'mime-types',
+  'http',
+  'https',
   'util/types',
   'v8',
   'worker_threads',
   'zlib',
+  ...builtinModules,
 ];
 
 /** What outlives an invocation: the clock and the tenant's kv. */
@@ -57,6 +66,12 @@ export class World {
   kv = new Map();
   /** Answers subrequests: a function from the request to an answer or `{error}`. */
   upstream = () => ({ error: { code: 'connect', message: 'connection refused' } });
+
+  /**
+   * Takes WebSockets: from the request to `{error}`, or what the server does: `{protocol, messages,
+   * answer}`, the last from a message to a list of messages (`{kind, data}`, or `{error}`).
+   */
+  websocket = () => ({ error: { code: 'connect', message: 'connection refused' } });
 
   live(key) {
     const entry = this.kv.get(key);
@@ -84,6 +99,7 @@ function outside(sandbox) {
   return {
     now: () => world.ms,
     randomByte: () => Math.floor(Math.random() * 256),
+    crypto: operate,
     bodyText() {
       try {
         return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(sandbox.content);
@@ -93,7 +109,12 @@ function outside(sandbox) {
     },
     bodyBytes: () => sandbox.content,
     urlParse(input, base) {
-      return JSON.stringify(URL.canParse(input, base) ? parts(new URL(input, base)) : null);
+      // Not `canParse`, which says no to domains beyond ASCII in Node 20.
+      try {
+        return JSON.stringify(parts(new URL(input, base)));
+      } catch {
+        return 'null';
+      }
     },
     urlSet(href, part, value) {
       const url = new URL(href);
@@ -124,10 +145,32 @@ function outside(sandbox) {
     asyncContext: () => sandbox.asyncContext.getStore(),
     setAsyncContext: (context) => sandbox.asyncContext.enterWith(context),
     resolve: (specifier, from) => JSON.stringify(resolve(files, specifier, from)),
+    fsStat: (file) => JSON.stringify(look(files, file)),
+    fsList: (file) => JSON.stringify(entries(files, file)),
+    fsRead: (file, offset, length) => Buffer.from(files[file]).subarray(offset, offset + length),
     readText: (file) => files[file],
     compile: (source, file) => sandbox.compile(source, file),
     importModule: (file) => sandbox.importModule(file),
   };
+}
+
+/** What `fsStat` says of a path: `[kind, size, atime, mtime, ctime]`, or an errno. */
+function look(files, file) {
+  const times = [0, 1_700_000_000_000, 0];
+  if (files[file] !== undefined) return [1, Buffer.byteLength(files[file]), ...times];
+  const all = Object.keys(files);
+  if (all.some((name) => file.startsWith(`${name}/`))) return 'ENOTDIR';
+  return all.some((name) => name.startsWith(`${file}/`)) ? [2, 4096, ...times] : 'ENOENT';
+}
+
+function entries(files, folder) {
+  const found = new Map();
+  for (const name of Object.keys(files)) {
+    if (!name.startsWith(`${folder}/`)) continue;
+    const [first, ...more] = name.slice(folder.length + 1).split('/');
+    found.set(first, more.length > 0 ? 2 : 1);
+  }
+  return [...found].flat();
 }
 
 const MODES = ['Deflate', 'Inflate', 'Gzip', 'Gunzip', 'DeflateRaw', 'InflateRaw', 'Unzip'];
@@ -193,6 +236,7 @@ function newControl() {
     nextBody: 1,
     nextOperation: 1,
     operations: new Map(),
+    sockets: new Map(),
     touched: [],
     newBody() {
       const body = control.nextBody++;
@@ -212,6 +256,8 @@ function newControl() {
 function resolve(files, specifier, from) {
   const name = specifier.replace(/^node:/, '');
   if (specifier.startsWith('node:') || BUILTINS.includes(name)) return [name, 'builtin'];
+  if (name === 'ws' && files['/app/node_modules/ws/index.js'] === undefined)
+    return ['ws', 'builtin'];
   const isPath = specifier.startsWith('.') || specifier.startsWith('/');
   const folder = isPath ? path.dirname(from) : '/app/node_modules';
   const base = path.resolve(folder, specifier);
@@ -317,7 +363,10 @@ export class Sandbox {
 
   /** Settles one operation. False if there is none. */
   async step() {
-    const [operation] = this.pending.filter(({ kind }) => kind !== 'timer');
+    const isReady = ({ kind, socket }) =>
+      kind !== 'timer' &&
+      (kind !== 'wsReceive' || this.control.sockets.get(socket).inbox.length > 0);
+    const [operation] = this.pending.filter(isReady);
     const timers = this.pending.filter(({ kind }) => kind === 'timer');
     const next = operation ?? timers.sort((a, b) => a.at - b.at)[0];
     if (next === undefined) return false;
@@ -347,6 +396,22 @@ export class Sandbox {
         return {};
       case 'fetch':
         return this.subrequest(operation.request);
+      case 'wsConnect':
+        return this.socket(operation.request);
+      case 'wsSend': {
+        const socket = this.control.sockets.get(operation.socket);
+        socket.sent.push(operation.message);
+        socket.inbox.push(...(socket.answer(operation.message) ?? []));
+        return {};
+      }
+      case 'wsReceive': {
+        const message = this.control.sockets.get(operation.socket).inbox.shift();
+        if (message.error) return message;
+        const { data, ...rest } = message;
+        const value = this.inside(rest);
+        if (data !== undefined) value.data = typeof data === 'string' ? data : this.bytes(data);
+        return { value };
+      }
       case 'bodyRead': {
         const chunk = this.control.bodies.get(operation.body).chunks.shift() ?? '';
         return { value: this.bytes(chunk) };
@@ -381,6 +446,15 @@ export class Sandbox {
       body: chunks.length === 0 ? 0 : body,
     };
     return { value: this.inside(value) };
+  }
+
+  socket(request) {
+    const given = this.world.websocket(request);
+    if (given.error) return given;
+    const { messages = [], answer = () => [], protocol = '' } = given;
+    const socket = this.control.sockets.size + 1;
+    this.control.sockets.set(socket, { inbox: [...messages], answer, released: false, sent: [] });
+    return { value: this.inside({ socket, protocol }) };
   }
 
   kv(kind, args) {

@@ -277,7 +277,7 @@ fn limits_are_checked_by_name_and_form() {
     assert!(parse_limit("fuel=1.5").is_err());
     assert!(parse_limit("fuel").is_err());
     // Every limit that a deployment may write can be given.
-    for name in super::LIMIT_NAMES {
+    for name in crate::cli::settings::LIMIT_NAMES {
         let one = json!({ name: 1 });
         assert!(
             serde_json::from_value::<limits::LimitOverrides>(one).is_ok(),

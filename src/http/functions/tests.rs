@@ -55,7 +55,7 @@ fn a_filename_is_one_script() {
     for bad in [
         "",
         ".js",
-        "index.ts",
+        "index.coffee",
         "../index.js",
         "a/b.js",
         "a\\b.js",
