@@ -72,7 +72,7 @@ async fn run(
     terminal: Terminal,
 ) -> anyhow::Result<()> {
     let settings = serde_json::from_value(Value::Object(settings))?;
-    let (mut first, mut second) = (Signals::new()?, Signals::new()?);
+    let mut signals = Signals::new()?;
     let listener = listen(args.listen).await?;
     let address = listener
         .local_addr()
@@ -110,7 +110,7 @@ async fn run(
     let developed = async {
         let outcome = tokio::select! {
             outcome = development.run() => outcome,
-            () = first.next() => Ok(()),
+            () = stop.cancelled() => Ok(()),
         };
         stop.cancel();
         outcome
@@ -118,7 +118,7 @@ async fn run(
     let both = async { tokio::join!(served, developed) };
     tokio::select! {
         (served, developed) = both => served.and(developed),
-        () = second.after_the_first() => Err(anyhow!("ended at once, by a second signal")),
+        () = signals.stop_then_end(&stop) => Err(anyhow!("ended at once, by a second signal")),
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::problem::EXIT_USAGE;
 use super::{LogFormat, ServeArgs};
@@ -63,7 +64,7 @@ pub(super) fn ended(outcome: anyhow::Result<()>) -> ExitCode {
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
-    let (mut stop, mut second) = (Signals::new()?, Signals::new()?);
+    let mut signals = Signals::new()?;
     let listener = listen(config.listen).await?;
     let address = listener
         .local_addr()
@@ -75,10 +76,11 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         ..HttpSettings::default()
     };
     say_ready(address)?;
-    let served = server::run(listener, app, settings, async move { stop.next().await });
+    let stop = CancellationToken::new();
+    let served = server::run(listener, app, settings, stop.clone().cancelled_owned());
     tokio::select! {
         served = served => served,
-        () = second.after_the_first() => Err(anyhow!("ended at once, by a second signal")),
+        () = signals.stop_then_end(&stop) => Err(anyhow!("ended at once, by a second signal")),
     }
 }
 
@@ -128,16 +130,18 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) {
+    async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
     }
 
-    /// Waits for the second one.
-    pub(super) async fn after_the_first(&mut self) {
+    /// Cancels `stop` at the first one, and waits for the second. Both are taken here, because two
+    /// that nobody took in between count as one.
+    pub(super) async fn stop_then_end(&mut self, stop: &CancellationToken) {
         self.next().await;
+        stop.cancel();
         self.next().await;
     }
 }

@@ -88,6 +88,7 @@ async fn messages_patterns_marks_and_reports_work_in_a_sandbox() {
     )
     .await;
     assert_eq!(told, json!([{ "n": 1 }, { "id": "42" }, 2, 5]));
+    server.log_with("various", "told").await;
     let log = server.log_text("various").await;
     assert!(log.starts_with("Uncaught TypeError: told"), "{log}");
     assert!(!log.contains("taken"), "{log}");
