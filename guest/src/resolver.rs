@@ -98,10 +98,8 @@ const PACKAGES: &[&str] = &["mime-types", "node-fetch", "ws"];
 
 /// The builtin that a specifier names, if it names one.
 pub fn builtin(specifier: &str) -> Option<String> {
-    if let Some(name) = specifier.strip_prefix("node:") {
-        return Some(name.to_owned());
-    }
-    BUILTINS.contains(&specifier).then(|| specifier.to_owned())
+    let name = specifier.strip_prefix("node:").unwrap_or(specifier);
+    BUILTINS.contains(&name).then(|| name.to_owned())
 }
 
 /// Where `specifier`, written in the file `from`, leads; none if nowhere.

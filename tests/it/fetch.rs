@@ -555,8 +555,8 @@ async fn each_way_to_fail_has_its_code() {
     let url = format!("http://user:pass@{}/", upstream.address);
     let said = call(&server, &url, json!({})).await;
     assert_eq!(said["isTypeError"], true, "{said}");
-    let reason = said["reason"].as_str().unwrap();
-    assert!(reason.contains("includes credentials"), "{reason}");
+    let message = said["message"].as_str().unwrap();
+    assert!(message.contains("includes credentials"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
