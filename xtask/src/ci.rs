@@ -7,7 +7,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::guest::{self, Rebuild};
-use crate::packages;
 use crate::readme;
 use crate::shell::{Outcome, cargo, is_installed, root, run};
 
@@ -72,11 +71,6 @@ const STEPS: &[Step] = &[
         name: "README",
         full_only: true,
         check: |_| passed(readme::check()),
-    },
-    Step {
-        name: "npm packages",
-        full_only: true,
-        check: npm_packages,
     },
     Step {
         name: "dependencies",
@@ -170,14 +164,6 @@ fn guest_tests(_: Depth) -> Outcome<Verdict> {
     };
     run(npm().args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
     passed(run(npm().arg("test")))
-}
-
-/// After what builds the release: it is what they run in.
-fn npm_packages(_: Depth) -> Outcome<Verdict> {
-    match packages::missing() {
-        Some(reason) => Ok(Verdict::LeftOut(reason)),
-        None => passed(packages::compare(&["--check"])),
-    }
 }
 
 fn dependencies(_: Depth) -> Outcome<Verdict> {

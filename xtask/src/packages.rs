@@ -18,7 +18,7 @@ const LOCK: &str = "package-lock.json";
 const NODE_MIN: (u32, u32) = (20, 19);
 
 /// Why the packages cannot be run here, if they cannot.
-pub(crate) fn missing() -> Option<&'static str> {
+fn missing() -> Option<&'static str> {
     if !is_installed("npm") {
         return Some("npm is not installed");
     }
