@@ -176,7 +176,7 @@ test('pipeFrom: status, headers and body of a fetched answer', async () => {
   const made = await handle('res.pipeFrom(new Response("x", { status: 203 }))');
   assert.deepEqual([made.status, made.body], [203, 'x']);
   const wrong = await handle('await res.pipeFrom("x")');
-  assert.equal(wrong.failure.name, 'TypeError');
+  assert.equal(wrong.failure.name, 'TypeError [ERR_INVALID_ARG_TYPE]');
 });
 
 test('format picks by accept', async () => {

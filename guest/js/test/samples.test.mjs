@@ -114,7 +114,7 @@ res.json({ success: true });
   assert.equal(result.body, '{"success":true}');
   assert.equal(world.kv.get('k').text, '5');
   const refused = await run(source, json({ value: 5 }), { world });
-  assert.equal(refused.failure.name, 'TypeError');
+  assert.equal(refused.failure.name, 'TypeError [ERR_INVALID_ARG_TYPE]');
   assert.deepEqual([...world.kv.keys()], ['k']);
 });
 
