@@ -364,6 +364,8 @@ fn describe(failure: &Failure, translate: impl Fn(&str) -> Option<String>) -> St
     let name: String = failure
         .name
         .chars()
+        // A code in brackets may follow.
+        .take_while(|&c| c != ' ')
         .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '$'))
         .take(64)
         .collect();

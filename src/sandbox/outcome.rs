@@ -84,7 +84,6 @@ impl Outcome {
         if crate::host::is_too_many(error) {
             return Self::OperationsExceeded;
         }
-        eprintln!("CRASHED {error:?}");
         Self::Crashed(format!("{error:#}"))
     }
 }
