@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::id::DeploymentId;
 use crate::limits::PATH_BYTES_MAX;
+use crate::transform::join;
 use crate::transform::map::{MAP_BYTES_MAX, Place, SourceMap};
 
 /// Where sandboxes have a deployment's files.
@@ -192,7 +193,7 @@ impl Shared {
             .decode_utf8()
             .ok()?;
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let map_path = join(parent, &name)?;
+        let map_path = join(parent, &name).filter(|path| is_normal(path))?;
         let json = read_bounded(&folder.join(&map_path))?;
         SourceMap::parse(&json, &map_path)
     }
@@ -270,21 +271,6 @@ fn is_normal(path: &str) -> bool {
     path.len() <= PATH_BYTES_MAX
         && !path.chars().any(char::is_control)
         && path.split('/').all(is_part)
-}
-
-fn join(folder: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    let joined = parts.join("/");
-    is_normal(&joined).then_some(joined)
 }
 
 fn read_bounded(path: &Path) -> Option<Vec<u8>> {

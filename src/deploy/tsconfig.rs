@@ -4,6 +4,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::transform::join;
+
 /// Longest chain of `extends`.
 const EXTENDS_MAX: usize = 8;
 /// Most configurations that one may extend, one way or another.
@@ -174,20 +176,6 @@ fn extended_path(
         }
         folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
     }
-}
-
-fn join(base: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in base.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 /// JSON without what `tsconfig.json` may have and JSON may not: comments, commas before a closing

@@ -92,7 +92,7 @@ fn find(path: &str, files: &BTreeSet<String>) -> Option<String> {
 }
 
 /// `base` and `path` as one path below the top folder; `None` if it leads out of it.
-pub(super) fn join(base: &str, path: &str) -> Option<String> {
+pub fn join(base: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(path.split('/')) {
         match part {

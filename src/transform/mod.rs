@@ -12,7 +12,7 @@ mod typescript;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::aliases::Aliases;
+pub use self::aliases::{Aliases, join};
 
 /// Largest file that is transformed, in bytes. The compiler of TypeScript itself, one of the
 /// largest there are, has 3 MB.
