@@ -151,11 +151,9 @@ impl App {
         self.tasks.close();
         self.tasks.wait().await;
         let store = Arc::clone(&self.store);
-        // Blocks until the last transaction is on disk.
-        if tokio::task::spawn_blocking(move || store.close())
-            .await
-            .is_err()
-        {
+        // Blocks until the last transaction is on disk. Cancelled only when the runtime ends first.
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        if closed.is_err_and(|error| error.is_panic()) {
             tracing::error!("closing the store panicked");
         }
     }

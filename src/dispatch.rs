@@ -395,6 +395,16 @@ impl Account {
             self.shared.failed.fetch_add(1, Ordering::Relaxed);
             self.log.push_final(&end_line(code, &finished.outcome));
         }
+        if let Outcome::Crashed(cause) = &finished.outcome {
+            // No function can ask for this: whoever runs the server has to know.
+            tracing::error!(
+                invocation = %self.id,
+                tenant = %self.deployment.tenant,
+                function = %self.deployment.function,
+                cause,
+                "a sandbox crashed"
+            );
+        }
         let (places, id) = (self.shared.images.places(), self.deployment.id);
         let unread = self
             .log

@@ -7,15 +7,16 @@ use javy::quickjs::{Ctx, Error, Function, Object, Persistent, Result, Value, qjs
 use javy::{Config, Runtime};
 
 use crate::failure::Failure;
-use crate::{heap, host, modules, natives, rejections, text};
+use crate::host::deployment;
+use crate::{host, modules, natives, rejections, scratch, text};
 
 /// JavaScript frames may use this much of the stack (`-z stack-size` in build.sh leaves room).
 const STACK_BYTES_MAX: usize = 768 << 10;
 /// Garbage is collected when the heap has grown by this much.
 const GC_BYTES: usize = 16 << 20;
 
-/// The JavaScript layer, bundled by `js/build.mjs`. Wiped when it has run, so that it is not part
-/// of every image.
+/// The JavaScript layer, bundled by `js/build.mjs`. Wiped by `prepare`, so that it is not part of
+/// every image.
 static mut SOURCE: [u8; SOURCE_BYTES] = *include_bytes!(concat!(env!("OUT_DIR"), "/guest.js"));
 const SOURCE_BYTES: usize = include_bytes!(concat!(env!("OUT_DIR"), "/guest.js")).len();
 /// Its name in stack traces, from which it is taken out again.
@@ -66,7 +67,8 @@ thread_local! {
 
 /// Builds the runtime and evaluates the JavaScript layer.
 pub fn prepare() {
-    let layer = compile_layer();
+    wipe_source();
+    let layer = read_layer();
     let mut config = Config::default();
     config
         .weak_ref(true)
@@ -130,18 +132,17 @@ fn run_layer(ctx: &Ctx<'_>, bytecode: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The JavaScript layer as bytecode without its source: QuickJS keeps the source of every function,
-/// nested ones included, and all of that would be part of every image. Compiled in a runtime of
-/// its own, so that what the compiler leaves behind is not part of it either.
-fn compile_layer() -> Vec<u8> {
-    let source = take_source();
-    // SAFETY: source and name end with zero bytes, and everything is freed here.
+/// Compiles the JavaScript layer. Without its source: QuickJS keeps that of every function, nested
+/// ones included, and all of it would be part of every image.
+pub fn compile() {
+    let mut source = unsafe { &*addr_of_mut!(SOURCE) }.to_vec();
+    source.push(0);
+    // SAFETY: source and name end with zero bytes; nothing is freed, the guest ends with this call.
     unsafe {
-        let runtime = qjs::JS_NewRuntime();
-        let raw = qjs::JS_NewContext(runtime);
+        let ctx = qjs::JS_NewContext(qjs::JS_NewRuntime());
         let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
         let compiled = qjs::JS_Eval(
-            raw,
+            ctx,
             source.as_ptr().cast(),
             SOURCE_BYTES as _,
             SOURCE_NAME_C.as_ptr(),
@@ -150,28 +151,28 @@ fn compile_layer() -> Vec<u8> {
         assert!(!qjs::JS_IsException(compiled), "guest.js is no JavaScript");
         let mut len = 0;
         let how = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
-        let bytecode = qjs::JS_WriteObject(raw, &mut len, compiled, how as _);
+        let bytecode = qjs::JS_WriteObject(ctx, &mut len, compiled, how as _);
         assert!(!bytecode.is_null(), "guest.js compiles");
-        let kept = std::slice::from_raw_parts(bytecode, len as usize).to_vec();
-        qjs::js_free(raw, bytecode.cast());
-        qjs::JS_FreeValue(raw, compiled);
-        qjs::JS_FreeContext(raw);
-        qjs::JS_FreeRuntime(runtime);
-        heap::clear();
-        kept
+        deployment::save_layer(std::slice::from_raw_parts(bytecode, len as usize));
     }
 }
 
-/// The layer's source and a zero byte; empty the next time.
-fn take_source() -> Vec<u8> {
-    // SAFETY: the guest has one thread, and nothing else looks at it.
-    unsafe {
-        let source = &mut *addr_of_mut!(SOURCE);
-        let mut taken = source.to_vec();
-        taken.push(0);
-        source.fill(0);
-        taken
+/// What another guest compiled.
+fn read_layer() -> Vec<u8> {
+    let mut layer = Vec::new();
+    loop {
+        let _scratch = scratch::Guard::new();
+        let part = deployment::read_layer(layer.len() as u32);
+        if part.is_empty() {
+            return layer;
+        }
+        layer.extend_from_slice(&part);
     }
+}
+
+fn wipe_source() {
+    // SAFETY: the guest has one thread, and nothing else looks at it.
+    unsafe { (*addr_of_mut!(SOURCE)).fill(0) }
 }
 
 fn eval<'js, V: javy::quickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str, name: &str) -> Result<V> {

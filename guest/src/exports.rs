@@ -15,6 +15,10 @@ struct Function;
 crate::bindings::export!(Function with_types_in crate::bindings);
 
 impl Guest for Function {
+    fn compile() {
+        engine::compile();
+    }
+
     fn prepare() {
         scratch::init();
         engine::prepare();

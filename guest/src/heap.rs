@@ -30,8 +30,6 @@ struct Heap {
     next: usize,
     /// Where the chunk ends.
     end: usize,
-    /// The chunk; each begins with the address of the one before it.
-    chunk: usize,
     /// First free block of each size, in units; a free block begins with the address of the next.
     free: [usize; SMALL_MAX / UNIT + 1],
 }
@@ -39,7 +37,6 @@ struct Heap {
 static mut HEAP: Heap = Heap {
     next: 0,
     end: 0,
-    chunk: 0,
     free: [0; SMALL_MAX / UNIT + 1],
 };
 
@@ -179,29 +176,9 @@ unsafe fn refill(heap: &mut Heap) -> bool {
         if chunk == 0 {
             return false;
         }
-        *(chunk as *mut usize) = heap.chunk;
-        heap.chunk = chunk;
-        heap.next = chunk + 2 * UNIT - HEADER;
+        heap.next = chunk + UNIT - HEADER;
         heap.end = chunk + CHUNK_BYTES;
         true
-    }
-}
-
-/// Gives all chunks back.
-///
-/// # Safety
-/// There must be no QuickJS runtime.
-pub unsafe fn clear() {
-    unsafe {
-        let heap = &mut *addr_of_mut!(HEAP);
-        while heap.chunk != 0 {
-            let chunk = heap.chunk as *mut u8;
-            heap.chunk = *chunk.cast::<usize>();
-            free(chunk);
-        }
-        heap.next = 0;
-        heap.end = 0;
-        heap.free.fill(0);
     }
 }
 

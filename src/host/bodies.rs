@@ -28,24 +28,55 @@ const BODIES_MAX: usize = 256;
 pub struct ResponseBody {
     chunks: mpsc::Receiver<Bytes>,
     whole: Arc<AtomicBool>,
-    ended: bool,
+    state: Reading,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// There may be more.
+    Open,
+    /// It broke off; whoever reads it has had a moment for what came before.
+    Breaking,
+    Ended,
 }
 
 impl Stream for ResponseBody {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.ended {
+        if self.state == Reading::Ended {
             return Poll::Ready(None);
         }
-        let next = std::task::ready!(self.chunks.poll_recv(context));
-        self.ended = next.is_none();
-        Poll::Ready(match next {
-            Some(chunk) => Some(Ok(chunk)),
-            None if self.whole.load(Ordering::Acquire) => None,
-            None => Some(Err(io::Error::other("the function's response broke off"))),
-        })
+        if let Some(chunk) = std::task::ready!(self.chunks.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        if self.whole.load(Ordering::Acquire) {
+            self.state = Reading::Ended;
+            return Poll::Ready(None);
+        }
+        if self.state == Reading::Open {
+            // An error drops what the connection has buffered, head included; it flushes while
+            // there is nothing to do.
+            self.state = Reading::Breaking;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.state = Reading::Ended;
+        let broken = io::Error::other("the function's response broke off");
+        Poll::Ready(Some(Err(broken)))
     }
+}
+
+/// The two ends of a response's body. It is whole if the flag is set before the sender is dropped.
+fn response_channel() -> (mpsc::Sender<Bytes>, Arc<AtomicBool>, ResponseBody) {
+    let (sender, chunks) = mpsc::channel(BODY_QUEUE_LEN);
+    let whole = Arc::new(AtomicBool::new(false));
+    let reader = ResponseBody {
+        chunks,
+        whole: Arc::clone(&whole),
+        state: Reading::Open,
+    };
+    (sender, whole, reader)
 }
 
 enum Body {
@@ -87,17 +118,8 @@ impl Bodies {
 
     /// A new response body: what the guest writes to, and what the client reads.
     pub(super) fn response(&mut self) -> wasmtime::Result<(u32, ResponseBody)> {
-        let (sender, chunks) = mpsc::channel(BODY_QUEUE_LEN);
-        let whole = Arc::new(AtomicBool::new(false));
-        let body = self.add(Body::Response {
-            chunks: sender,
-            whole: Arc::clone(&whole),
-        })?;
-        let reader = ResponseBody {
-            chunks,
-            whole,
-            ended: false,
-        };
+        let (chunks, whole, reader) = response_channel();
+        let body = self.add(Body::Response { chunks, whole })?;
         Ok((body, reader))
     }
 
@@ -230,4 +252,24 @@ async fn read(download: &Mutex<Download>, max: usize) -> Result<Bytes, bodies::E
     }
     let len = max.min(download.rest.len());
     Ok(download.rest.split_to(len))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use futures_util::stream::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_before_a_break_can_be_flushed_first() {
+        let (sender, _whole, mut reader) = response_channel();
+        sender.send(Bytes::from_static(b"half")).await.unwrap();
+        drop(sender);
+        let chunk = reader.next().await.unwrap().unwrap();
+        assert_eq!(chunk, "half");
+        assert!(poll!(reader.next()).is_pending());
+        assert!(reader.next().await.unwrap().is_err());
+        assert!(reader.next().await.is_none());
+    }
 }

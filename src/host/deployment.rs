@@ -7,6 +7,8 @@ use super::bindings::ampoule::host::deployment;
 
 /// Longest text kept of a refusal.
 const TEXT_BYTES_MAX: usize = 8 << 10;
+/// Most of the layer that is read at once; the guest has room for it where host calls answer.
+const LAYER_PART_BYTES_MAX: usize = 16 << 10;
 
 /// What to load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub enum LoadOutcome {
 #[derive(Debug, Default)]
 pub struct Loading {
     settings: LoadSettings,
+    /// The guest's JavaScript layer as bytecode.
+    pub layer: Vec<u8>,
     /// What the guest reported.
     pub outcome: Option<LoadOutcome>,
     /// The guest's memory: where it begins, and its bytes.
@@ -73,8 +77,15 @@ impl Loading {
     pub fn new(settings: LoadSettings) -> Self {
         Self {
             settings,
-            outcome: None,
-            snapshot: None,
+            ..Self::default()
+        }
+    }
+
+    /// Nothing to load but the guest's own layer.
+    pub fn of_layer(layer: Vec<u8>) -> Self {
+        Self {
+            layer,
+            ..Self::default()
         }
     }
 }
@@ -138,6 +149,18 @@ impl deployment::Host for State {
             stack: cut(refusal.stack),
         }));
         Ok(())
+    }
+
+    fn save_layer(&mut self, bytecode: Vec<u8>) -> wasmtime::Result<()> {
+        self.loading()?.layer = bytecode;
+        Ok(())
+    }
+
+    fn read_layer(&mut self, offset: u32) -> wasmtime::Result<Vec<u8>> {
+        let layer = &self.loading()?.layer;
+        let from = usize::try_from(offset)?.min(layer.len());
+        let to = layer.len().min(from + LAYER_PART_BYTES_MAX);
+        Ok(layer[from..to].to_vec())
     }
 
     fn save_snapshot(&mut self, address: u32, memory: Vec<u8>) -> wasmtime::Result<()> {

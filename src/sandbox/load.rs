@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use wasmtime::Store;
 
 use super::invoke::new_store;
 use super::{Engine, Outcome, snapshot};
@@ -171,19 +172,18 @@ fn exceeded(outcome: Outcome) -> LoadError {
     LoadError::Exceeded(format!("the module used up {what} while it was loaded"))
 }
 
-/// Builds the engine snapshot from the blank guest.
+/// Builds the engine snapshot: one blank guest compiles the JavaScript layer, another evaluates it.
 pub(super) async fn prepare(
     blank: &AmpoulePre<State>,
     engine: &wasmtime::Engine,
 ) -> Result<Vec<u8>> {
-    let grants = Grants {
-        kv: None,
-        network: None,
-        files: None,
-    };
-    let budget = Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX);
-    let state = State::for_loading(grants, budget, Loading::default());
-    let mut store = new_store(engine, state, LOAD_FUEL_MAX)?;
+    let mut store = blank_store(engine, Loading::default())?;
+    let guest = blank.instantiate_async(&mut store).await?;
+    guest.call_compile(&mut store).await?;
+    let compiled = store.data_mut().take_loading().unwrap_or_default();
+    drop(store);
+
+    let mut store = blank_store(engine, Loading::of_layer(compiled.layer))?;
     let guest = blank.instantiate_async(&mut store).await?;
     let prepared = guest.call_prepare(&mut store).await;
     for entry in store.data_mut().take_log() {
@@ -196,4 +196,15 @@ pub(super) async fn prepare(
     let loading = store.data_mut().take_loading().unwrap_or_default();
     let (address, memory) = loading.snapshot.context("no engine snapshot")?;
     Ok(snapshot::encode(address, &memory))
+}
+
+fn blank_store(engine: &wasmtime::Engine, loading: Loading) -> Result<Store<State>> {
+    let grants = Grants {
+        kv: None,
+        network: None,
+        files: None,
+    };
+    let budget = Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX);
+    let state = State::for_loading(grants, budget, loading);
+    Ok(new_store(engine, state, LOAD_FUEL_MAX)?)
 }

@@ -69,6 +69,11 @@ impl Server {
 
     /// A server with options.
     pub async fn with(options: Options) -> Self {
+        // What the server has to say about a test that fails. The first test sets it for all.
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(std::io::stderr)
+            .try_init();
         let data = options
             .data
             .unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a temporary folder")));

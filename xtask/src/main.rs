@@ -23,7 +23,8 @@ Usage: cargo xtask COMMAND
                                   With the recorded tools installed, --check also builds it anew
                                   and compares bit for bit; --no-rebuild leaves that out.
   ci [--quick]                    Everything that has to pass before a change is taken. --quick
-                                  leaves out what needs a release build or a Wasm toolchain.
+                                  leaves out what needs Node or a Wasm toolchain.
+  readme                          Tries README.md's command, with a release build.
   packages [--check] [NAME…]      Runs npm packages in Node and in functions, compares the results,
                                   and writes docs/packages.md, or checks it; with names, only those.
   bench [ARGUMENTS]               The cost of an invocation; ARGUMENTS go to benches/cost.rs,
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         },
         ["ci"] => ci::run_all(ci::Depth::Full),
         ["ci", "--quick"] => ci::run_all(ci::Depth::Quick),
+        ["readme"] => readme::check(readme::Program::Release),
         ["packages", names @ ..] => packages::compare(names),
         ["bench", rest @ ..] => bench(rest),
         ["help" | "--help" | "-h"] => {

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::ci::now;
-use crate::shell::{Outcome, at, cargo, root, run};
+use crate::shell::{Outcome, at, cargo, root, run, target_dir};
 
 /// What README.md says to type.
 const PROMISES: [&str; 2] = ["cargo run --release -- dev examples/hello", "cargo test"];
@@ -24,12 +24,21 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Lines of output that may wait to be looked at.
 const LINES: usize = 64;
 
+/// Which program is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// The one that README.md says to build.
+    Release,
+    /// The one that `cargo test` built: the same code without another build of everything.
+    Tested,
+}
+
 /// Runs the README's command on a free port, requests the URL of the printed curl line, and ends
 /// the server with SIGTERM.
 ///
 /// # Errors
 /// When README.md does not hold the command, or anything of this does not work.
-pub(crate) fn check() -> Outcome {
+pub(crate) fn check(program: Program) -> Outcome {
     let path = root().join("README.md");
     let text = fs::read_to_string(&path).map_err(at(&path))?;
     for promise in PROMISES {
@@ -37,10 +46,11 @@ pub(crate) fn check() -> Outcome {
             return Err(format!("README.md does not say `{promise}`"));
         }
     }
-    run(cargo().args(["build", "--locked", "--release"]))?;
-    let mut command = cargo();
+    let mut command = match program {
+        Program::Release => released()?,
+        Program::Tested => tested(),
+    };
     command
-        .args(["run", "--locked", "--release", "--quiet", "--"])
         .args(["dev", "examples/hello", "--listen", "127.0.0.1:0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -51,6 +61,19 @@ pub(crate) fn check() -> Outcome {
     let outcome = try_out(&mut child);
     let ended = end(&mut child);
     outcome.and(ended)
+}
+
+fn released() -> Outcome<Command> {
+    run(cargo().args(["build", "--locked", "--release"]))?;
+    let mut command = cargo();
+    command.args(["run", "--locked", "--release", "--quiet", "--"]);
+    Ok(command)
+}
+
+fn tested() -> Command {
+    let mut command = Command::new(target_dir().join("debug/ampoule"));
+    command.current_dir(root());
+    command
 }
 
 fn try_out(child: &mut Child) -> Outcome {

@@ -13,7 +13,7 @@ use wasmparser::{
 };
 
 /// The exports of the engine that the component lifts.
-pub const LIFTED: [&str; 4] = ["prepare", "load", "start", "resume"];
+pub const LIFTED: [&str; 5] = ["compile", "prepare", "load", "start", "resume"];
 /// Where the engine imports its memory from.
 pub const MEMORY: (&str, &str) = ("env", "memory");
 
