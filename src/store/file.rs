@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use redb::{Builder, Database, DatabaseError, StorageError};
 
@@ -16,6 +17,9 @@ use crate::telemetry::expecting_panics;
 const CACHE_BYTES: usize = 64 << 20;
 /// Files up to this size are verified whole on every start; larger ones only after a crash.
 const VERIFY_BYTES_MAX: u64 = 256 << 20;
+/// How often, and how long apart, a lock that somebody else has is tried again.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// The first bytes of every redb file.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// How much of the beginning tells an overwritten file from another program's.
@@ -39,7 +43,25 @@ pub(super) fn reopen(path: &Path) -> Result<Database, Error> {
 }
 
 /// Opens an existing file and checks that it is ours, whole, and in our format.
+///
+/// Waits a moment for its lock: the one who had it may be ending, and a program that is just
+/// being started has copies of its parent's files, locks included, until it is.
 fn open(path: &Path) -> Result<Database, Error> {
+    open_pausing(path, || std::thread::sleep(LOCK_PAUSE))
+}
+
+/// [`open`], with `pause` between two tries.
+pub(super) fn open_pausing(path: &Path, mut pause: impl FnMut()) -> Result<Database, Error> {
+    for _ in 0..LOCK_TRIES {
+        match open_now(path) {
+            Err(Error::Locked { .. }) => pause(),
+            outcome => return outcome,
+        }
+    }
+    open_now(path)
+}
+
+fn open_now(path: &Path) -> Result<Database, Error> {
     let bytes = check_beginning(path)?;
     guarded(path, || {
         let repaired = Arc::new(AtomicBool::new(false));

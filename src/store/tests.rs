@@ -160,6 +160,20 @@ fn a_file_that_is_in_use_is_refused_and_unharmed() {
 }
 
 #[test]
+fn a_file_that_is_given_up_in_time_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.redb");
+    let mut held = Some(Store::open(&path).unwrap());
+    let mut pauses = 0;
+    let opened = super::file::open_pausing(&path, || {
+        pauses += 1;
+        held = None;
+    });
+    assert!(opened.is_ok());
+    assert_eq!(pauses, 1);
+}
+
+#[test]
 fn another_programs_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.redb");
