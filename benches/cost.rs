@@ -52,6 +52,9 @@ struct Arguments {
     /// Fail when a bar is missed.
     #[arg(long)]
     check: bool,
+    /// Fresh sandboxes of this case alone, as a profiler wants it: noop, json, kv or fetch.
+    #[arg(long, value_name = "CASE", conflicts_with_all = ["check", "smoke", "json"])]
+    only: Option<String>,
     /// Passed by cargo; means nothing.
     #[arg(long, hide = true)]
     bench: bool,
@@ -138,6 +141,16 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("a runtime of one thread needs nothing that can be missing");
+    if let Some(name) = &arguments.only {
+        let work = Box::pin(run_only(name, arguments.rounds));
+        return match runtime.block_on(tokio::task::unconstrained(work)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match runtime.block_on(tokio::task::unconstrained(Box::pin(run(&arguments)))) {
         Ok(report) => finish(&arguments, &report),
         Err(error) => {
@@ -165,6 +178,22 @@ fn finish(arguments: &Arguments, report: &Report) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Batches of one case in fresh sandboxes, and the median of each.
+async fn run_only(name: &str, rounds: u32) -> Result<()> {
+    let peer = peer::start().context("cannot start the server that functions fetch from")?;
+    let mut host = Host::new(sandbox::SANDBOXES).await?;
+    let cases = cases::all(peer);
+    let case = cases.iter().find(|case| case.name == name);
+    let case = case.with_context(|| format!("there is no case `{name}`"))?;
+    let image = host.deploy(&case.source).await?;
+    let mut subject = sandbox_subject(case, report::FRESH, vec![image]);
+    for _ in 0..rounds {
+        subject.batch(&host).await?;
+    }
+    println!("{}", subject.row);
+    Ok(())
 }
 
 async fn run(arguments: &Arguments) -> Result<Report> {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build.sh OUTDIR — builds the guest's artifacts: engine.wasm, image.wasm, component.wasm.
+# build.sh OUTDIR — builds the guest's artifacts: component.wasm, image.wasm, guest.js.
 #
 # Needs a Wasm toolchain, which building and running the server does not. Known to work, bit for
 # bit reproducible, with Debian 12's packages rustc-web, cargo-web, rust-web-src, clang-22, lld-22,
@@ -55,5 +55,5 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="\
 (cd "$here/link" && cargo run --quiet --locked --profile tool --target-dir "$target/link" -- \
     "$target/optimised.wasm" "$out")
 
-# What the benches run natively, to compare with.
+# The server hands it to the guest, and the benches run it natively, to compare with.
 cp "$here/js/dist/guest.js" "$out/guest.js"

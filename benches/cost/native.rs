@@ -155,6 +155,7 @@ impl Warm {
                     "127.0.0.1",
                     self.case.content.len(),
                     false,
+                    !self.case.content.is_empty(),
                 ))?;
                 while ctx.execute_pending_job() {}
                 Ok(micros(begun))
@@ -288,7 +289,12 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) 
         },
     )?;
     let of = Rc::clone(host);
-    define(ctx, native, "bodyText", move || of.content.clone())
+    define(ctx, native, "bodyJson", move |ctx: Ctx<'js>| {
+        ctx.json_parse(of.content.as_str())
+    })?;
+    define(ctx, native, "plainJson", |value: Value<'js>| {
+        value.ctx().clone().json_stringify(value)
+    })
 }
 
 fn module_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) -> JsResult<()> {

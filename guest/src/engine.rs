@@ -1,7 +1,7 @@
 //! The JavaScript runtime: made once by `prepare`, kept in every snapshot after that.
 
 use std::cell::OnceCell;
-use std::ptr::{addr_of_mut, null_mut};
+use std::ptr::null_mut;
 
 use javy::quickjs::{Ctx, Error, Function, Object, Persistent, Result, Value, qjs};
 use javy::{Config, Runtime};
@@ -15,11 +15,7 @@ const STACK_BYTES_MAX: usize = 768 << 10;
 /// Garbage is collected when the heap has grown by this much.
 const GC_BYTES: usize = 16 << 20;
 
-/// The JavaScript layer, bundled by `js/build.mjs`. Wiped by `prepare`, so that it is not part of
-/// every image.
-static mut SOURCE: [u8; SOURCE_BYTES] = *include_bytes!(concat!(env!("OUT_DIR"), "/guest.js"));
-const SOURCE_BYTES: usize = include_bytes!(concat!(env!("OUT_DIR"), "/guest.js")).len();
-/// Its name in stack traces, from which it is taken out again.
+/// The name of the JavaScript layer in stack traces, from which it is taken out again.
 const SOURCE_NAME: &str = "ampoule:guest";
 /// The same for C.
 const SOURCE_NAME_C: &std::ffi::CStr = c"ampoule:guest";
@@ -67,7 +63,6 @@ thread_local! {
 
 /// Builds the runtime and evaluates the JavaScript layer.
 pub fn prepare() {
-    wipe_source();
     let layer = read_layer();
     let mut config = Config::default();
     config
@@ -135,29 +130,25 @@ fn run_layer(ctx: &Ctx<'_>, bytecode: &[u8]) -> Result<()> {
 /// Compiles the JavaScript layer. Without its source: QuickJS keeps that of every function, nested
 /// ones included, and all of it would be part of every image.
 pub fn compile() {
-    let mut source = unsafe { &*addr_of_mut!(SOURCE) }.to_vec();
+    let mut source = read_layer();
+    let len = source.len();
     source.push(0);
     // SAFETY: source and name end with zero bytes; nothing is freed, the guest ends with this call.
     unsafe {
         let ctx = qjs::JS_NewContext(qjs::JS_NewRuntime());
         let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
-        let compiled = qjs::JS_Eval(
-            ctx,
-            source.as_ptr().cast(),
-            SOURCE_BYTES as _,
-            SOURCE_NAME_C.as_ptr(),
-            flags as _,
-        );
-        assert!(!qjs::JS_IsException(compiled), "guest.js is no JavaScript");
+        let source = source.as_ptr().cast();
+        let compiled = qjs::JS_Eval(ctx, source, len as _, SOURCE_NAME_C.as_ptr(), flags as _);
+        assert!(!qjs::JS_IsException(compiled), "the layer is no JavaScript");
         let mut len = 0;
         let how = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
         let bytecode = qjs::JS_WriteObject(ctx, &mut len, compiled, how as _);
-        assert!(!bytecode.is_null(), "guest.js compiles");
+        assert!(!bytecode.is_null(), "the layer compiles");
         deployment::save_layer(std::slice::from_raw_parts(bytecode, len as usize));
     }
 }
 
-/// What another guest compiled.
+/// The JavaScript layer as the host has it: source or bytecode. Bundled by `js/build.mjs`.
 fn read_layer() -> Vec<u8> {
     let mut layer = Vec::new();
     loop {
@@ -168,11 +159,6 @@ fn read_layer() -> Vec<u8> {
         }
         layer.extend_from_slice(&part);
     }
-}
-
-fn wipe_source() {
-    // SAFETY: the guest has one thread, and nothing else looks at it.
-    unsafe { (*addr_of_mut!(SOURCE)).fill(0) }
 }
 
 fn eval<'js, V: javy::quickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str, name: &str) -> Result<V> {

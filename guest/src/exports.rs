@@ -16,6 +16,7 @@ crate::bindings::export!(Function with_types_in crate::bindings);
 
 impl Guest for Function {
     fn compile() {
+        scratch::init();
         engine::compile();
     }
 
@@ -68,6 +69,7 @@ impl Guest for Function {
                     request.peer.as_str(),
                     request.content_length,
                     request.secure,
+                    request.content_length > 0 && text::says_json(&request.fields),
                 ))
             });
             if let Err(error) = begun {

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{NonNull, null_mut};
 
+use javy::quickjs::promise::PromiseState;
 use javy::quickjs::{
     Array, Ctx, Error, Exception, Function, Object, Persistent, Result, Value, qjs,
 };
 
 use crate::resolver::{self, Asker, Found};
-use crate::{engine, files, text};
+use crate::{engine, files, rejections, text};
 
 /// How a file is to be understood.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -290,6 +291,45 @@ pub fn import<'js>(ctx: &Ctx<'js>, path: &str) -> Result<Value<'js>> {
         }
         Ok(Value::from_raw(ctx.clone(), promise))
     }
+}
+
+/// `native.evaluateModule`: evaluates an ES module from its source at once; its namespace.
+pub fn evaluate_now<'js>(ctx: &Ctx<'js>, source: String, name: &str) -> Result<Value<'js>> {
+    let flags = qjs::JS_EVAL_TYPE_MODULE | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
+    let module = eval(ctx, source, name, flags, 1)?;
+    let raw = ctx.as_raw().as_ptr();
+    // SAFETY: compiling a module answers a module, which the context keeps alive by itself, so its
+    // definition outlives the reference that evaluating it takes over.
+    let (definition, promise) = unsafe {
+        let definition = qjs::JS_VALUE_GET_PTR(module.as_raw()).cast::<qjs::JSModuleDef>();
+        if qjs::JS_ResolveModule(raw, module.as_raw()) < 0 {
+            return Err(Error::Exception);
+        }
+        let promise = qjs::JS_EvalFunction(raw, qjs::JS_DupValue(raw, module.as_raw()));
+        if qjs::JS_IsException(promise) {
+            return Err(Error::Exception);
+        }
+        (definition, Value::from_raw(ctx.clone(), promise))
+    };
+    if let Some(promise) = promise.as_promise() {
+        match promise.state() {
+            PromiseState::Resolved => {}
+            PromiseState::Rejected => {
+                rejections::forget(&promise);
+                return promise.result::<Value>().unwrap_or(Err(Error::Unknown));
+            }
+            PromiseState::Pending => {
+                return Err(throw_with_code(
+                    ctx,
+                    "ERR_REQUIRE_ASYNC_MODULE",
+                    "require() cannot be used on an ESM graph with top-level await. \
+                     Use import() instead.",
+                ));
+            }
+        }
+    }
+    // SAFETY: evaluated just now.
+    Ok(unsafe { Value::from_raw(ctx.clone(), qjs::JS_GetModuleNamespace(raw, definition)) })
 }
 
 /// Compiles an ES module without linking it, so that a later import finds it compiled.

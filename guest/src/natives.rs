@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use javy::quickjs::function::IntoJsFunc;
 use javy::quickjs::{
-    Array, Ctx, Exception, Function, IntoJs, Object, Persistent, Result, String as JsString, Value,
-    qjs,
+    Array, Ctx, Error, Exception, Function, IntoJs, Object, Persistent, Result, String as JsString,
+    Value, qjs,
 };
 
 use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_operations};
@@ -74,6 +74,8 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "bodyAbort", |body: u32| bodies::abort(body))?;
     define(ctx, native, "newBody", new_body)?;
     define(ctx, native, "bodyText", body_text)?;
+    define(ctx, native, "bodyJson", body_json)?;
+    define_plain_json(ctx, native)?;
     define(ctx, native, "bodyBytes", body_bytes)?;
     define(ctx, native, "fetch", begin_fetch)?;
     define(ctx, native, "timer", timer)?;
@@ -163,6 +165,48 @@ fn body_text<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
         Ok(text) => text.into_js(&ctx),
         Err(_) => Ok(Value::new_undefined(ctx)),
     }
+}
+
+/// The request's body as JSON says it; undefined if it is not UTF-8. Parsed where it lies, without
+/// a string of JavaScript in between.
+fn body_json<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let _scratch = scratch::Guard::new();
+    let mut content = invocation::get_content();
+    if std::str::from_utf8(&content).is_err() {
+        return Ok(Value::new_undefined(ctx));
+    }
+    let start = if content.starts_with(MARK) {
+        MARK.len()
+    } else {
+        0
+    };
+    let len = content.len() - start;
+    content.push(0);
+    let raw = ctx.as_raw().as_ptr();
+    // SAFETY: the text ends with a zero byte that is not counted; the value is handed on once.
+    unsafe {
+        let text = content.as_ptr().add(start).cast();
+        let value = qjs::JS_ParseJSON(raw, text, len as _, c"<input>".as_ptr());
+        if qjs::JS_IsException(value) {
+            return Err(Error::Exception);
+        }
+        Ok(Value::from_raw(ctx, value))
+    }
+}
+
+unsafe extern "C" {
+    /// In quickjs/json.c.
+    fn ampoule_define_plain_json(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
+}
+
+fn define_plain_json<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
+    // SAFETY: the object is of this context and only looked at.
+    let defined = unsafe { ampoule_define_plain_json(ctx.as_raw().as_ptr(), native.as_raw()) };
+    if defined < 0 {
+        return Err(Error::Exception);
+    }
+    Ok(())
 }
 
 fn body_bytes<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
@@ -517,6 +561,12 @@ fn module_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
         native,
         "importModule",
         |ctx: Ctx<'js>, path: String| modules::import(&ctx, &path),
+    )?;
+    define(
+        ctx,
+        native,
+        "evaluateModule",
+        |ctx: Ctx<'js>, source: String, name: String| modules::evaluate_now(&ctx, source, &name),
     )
 }
 

@@ -34,6 +34,13 @@ pub fn report() {
     }
 }
 
+/// Somebody came to listen to it.
+pub fn forget(promise: &Value<'_>) {
+    // SAFETY: a promise is an object; only its address is looked at.
+    let key = unsafe { qjs::JS_VALUE_GET_PTR(promise.as_raw()) } as usize;
+    UNHANDLED.with_borrow_mut(|all| all.retain(|(promise, _)| *promise != key));
+}
+
 unsafe extern "C" fn track(
     ctx: *mut qjs::JSContext,
     promise: qjs::JSValue,

@@ -96,6 +96,10 @@ const BUILTINS: &[&str] = &[
 /// Packages that the guest has as well, for deployments that do not bring their own.
 const PACKAGES: &[&str] = &["mime-types", "node-fetch", "ws"];
 
+/// Refused to a function's own code. Packages may load them, because many do only to find out that
+/// there is nothing to be had; what they would do throws.
+const REACHING_OUT: &[&str] = &["child_process", "cluster", "dgram", "v8", "worker_threads"];
+
 /// The builtin that a specifier names, if it names one.
 pub fn builtin(specifier: &str) -> Option<String> {
     let name = specifier.strip_prefix("node:").unwrap_or(specifier);
@@ -105,7 +109,12 @@ pub fn builtin(specifier: &str) -> Option<String> {
 /// Where `specifier`, written in the file `from`, leads; none if nowhere.
 pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
     if let Some(name) = builtin(specifier) {
-        return Some(Found::Builtin(name));
+        let is_inert = REACHING_OUT.contains(&name.as_str()) && from.contains("/node_modules/");
+        return Some(Found::Builtin(if is_inert {
+            format!("internal/inert/{name}")
+        } else {
+            name
+        }));
     }
     let specifier = specifier.strip_prefix("file://").unwrap_or(specifier);
     let folder = parent(from);

@@ -34,6 +34,27 @@ pub fn from_latin1<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<JsString<'js>> {
     }
 }
 
+/// Whether a header section has the content type of JSON as nearly every client writes it; what is
+/// written otherwise is for the JavaScript layer to take apart. A coding has to be undone first.
+pub fn says_json(fields: &[u8]) -> bool {
+    const TYPE: &[u8] = b"content-type: ";
+    let mut is_json = false;
+    for line in fields.split(|&byte| byte == b'\n') {
+        match line {
+            [b'c', b'o', b'n', b't', b'e', b'n', b't', b'-', b'e', ..] => return false,
+            [b'c', b'o', ..] if line.starts_with(TYPE) => {
+                let value = &line[TYPE.len()..];
+                if is_json || value.strip_suffix(b"\r") != Some(b"application/json") {
+                    return false;
+                }
+                is_json = true;
+            }
+            _ => {}
+        }
+    }
+    is_json
+}
+
 /// A new `Uint8Array` holding a copy of `bytes`.
 pub fn to_uint8array<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
     Ok(TypedArray::<u8>::new_copy(ctx.clone(), bytes)?.into_value())

@@ -64,7 +64,7 @@ pub enum LoadOutcome {
 #[derive(Debug, Default)]
 pub struct Loading {
     settings: LoadSettings,
-    /// The guest's JavaScript layer as bytecode.
+    /// The guest's JavaScript layer: its source, then its bytecode.
     pub layer: Vec<u8>,
     /// What the guest reported.
     pub outcome: Option<LoadOutcome>,

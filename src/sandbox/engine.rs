@@ -14,12 +14,12 @@ use super::swap;
 use crate::host::{self, State};
 use crate::limits::{Limits, SNAPSHOT_BYTES_MAX};
 
-/// All code of the guest; it imports its memory.
-const ENGINE: &[u8] = include_bytes!("../../guest/artifact/engine.wasm");
-/// The world, which imports engine and image as core modules.
+/// The world with all code of the guest; it imports the image as a core module.
 const COMPONENT: &[u8] = include_bytes!("../../guest/artifact/component.wasm");
 /// The guest's memory before anything ran.
 const BLANK: &[u8] = include_bytes!("../../guest/artifact/image.wasm");
+/// The guest's JavaScript layer, as source.
+const LAYER: &[u8] = include_bytes!("../../guest/artifact/guest.js");
 
 /// Memory of the guest that is neither image nor the function's own: stack and alignment.
 const MEMORY_SLACK_BYTES: usize = 2 << 20;
@@ -30,6 +30,8 @@ const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 /// Size of an instance's own data; the engine has some 800 functions.
 const INSTANCE_BYTES_MAX: usize = 1 << 20;
+/// How often making an image's file is tried.
+const FILE_TRIES: usize = 10;
 /// Entries of the engine's one table.
 const TABLE_ELEMENTS_MAX: usize = 10_000;
 
@@ -64,7 +66,8 @@ struct Inner {
     linker: Linker<State>,
     component: Component,
     /// The guest with its JavaScript runtime built: where every load starts from.
-    base: Vec<u8>,
+    base: Option<host::AmpoulePre<State>>,
+    base_bytes: usize,
     reset: Reset,
     key: String,
 }
@@ -82,27 +85,28 @@ impl Engine {
             folder: &config.cache,
             key: &key,
         };
-        let module = cache.module(&engine)?;
         let component = cache.component(&engine)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
-        linker.root().module("engine", &module)?;
         let mut inner = Inner {
             engine,
             linker,
             component,
-            base: Vec::new(),
+            base: None,
+            base_bytes: 0,
             reset,
             key: key.clone(),
         };
-        inner.base = match cache.read("base.wasm") {
+        let base = match cache.read("base.wasm") {
             Some(base) => base,
             None => {
-                let base = super::load::prepare(&inner.image(BLANK)?, &inner.engine).await?;
+                let base = super::load::prepare(&inner.image(BLANK)?, &inner.engine, LAYER).await?;
                 cache.write("base.wasm", &base)?;
                 base
             }
         };
+        inner.base_bytes = base.len();
+        inner.base = Some(inner.image(&base)?);
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -121,11 +125,11 @@ impl Engine {
 
     /// Size of the engine snapshot, in bytes.
     pub fn base_bytes(&self) -> usize {
-        self.inner.base.len()
+        self.inner.base_bytes
     }
 
-    pub(super) fn base(&self) -> Result<host::AmpoulePre<State>> {
-        self.inner.image(&self.inner.base)
+    pub(super) fn base(&self) -> Result<&host::AmpoulePre<State>> {
+        self.inner.base.as_ref().context("an engine without a base")
     }
 
     pub(super) fn pre(&self, image: &[u8]) -> Result<host::AmpoulePre<State>> {
@@ -141,12 +145,28 @@ impl Inner {
     /// Everything that can be decided before the first sandbox of an image.
     fn image(&self, image: &[u8]) -> Result<host::AmpoulePre<State>> {
         let module = Module::new(&self.engine, image)?;
+        make_file(&module)?;
         let mut linker = self.linker.clone();
         linker.root().module("image", &module)?;
         Ok(host::AmpoulePre::new(
             linker.instantiate_pre(&self.component)?,
         )?)
     }
+}
+
+/// Makes the file in memory that an image is mapped from; left alone, wasmtime makes it in the
+/// first instantiation, where a failure would be an invocation's.
+///
+/// Sealing the file fails with EBUSY when the kernel has one of its pages in hand for another
+/// purpose, which happens under load. It waits a while before it says so; so do we, by asking again.
+fn make_file(image: &Module) -> Result<()> {
+    for _ in 1..FILE_TRIES {
+        match image.initialize_copy_on_write_image() {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::info!(%error, "making an image's file once more"),
+        }
+    }
+    Ok(image.initialize_copy_on_write_image()?)
 }
 
 fn choose_reset(swaps: &Path) -> Reset {
@@ -223,7 +243,7 @@ fn key(engine: &wasmtime::Engine) -> String {
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let mut digest = Sha256::new();
     digest.update(hasher.finish().to_le_bytes());
-    for part in [ENGINE, COMPONENT, BLANK] {
+    for part in [COMPONENT, BLANK, LAYER] {
         digest.update(Sha256::digest(part));
     }
     digest.finalize()[..12]
@@ -258,26 +278,24 @@ impl Cache<'_> {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn module(&self, engine: &wasmtime::Engine) -> Result<Module> {
+    fn component(&self, engine: &wasmtime::Engine) -> Result<Component> {
         let path = self.path("engine.cwasm");
         if path.exists() {
             // SAFETY: the file is one that `write` put there, and the cache folder belongs to
             // the server, as `EngineConfig::cache` says. A file of another version is refused.
             #[expect(unsafe_code, reason = "compiled code is trusted as this program is")]
-            let loaded = unsafe { Module::deserialize_file(engine, &path) };
+            let loaded = unsafe { Component::deserialize_file(engine, &path) };
             match loaded {
-                Ok(module) => return Ok(module),
+                Ok(component) => return Ok(component),
                 Err(error) => tracing::warn!(%error, "compiled engine is not usable"),
             }
         }
         tracing::info!("compiling the engine, once");
-        self.write("engine.cwasm", &engine.precompile_module(ENGINE)?)?;
-        Ok(Module::new(engine, ENGINE)?)
-    }
-
-    fn component(&self, engine: &wasmtime::Engine) -> Result<Component> {
-        // Small enough to compile every time: it holds trampolines only.
-        Ok(Component::new(engine, COMPONENT)?)
+        let compiled = engine.precompile_component(COMPONENT)?;
+        self.write("engine.cwasm", &compiled)?;
+        // SAFETY: wasmtime compiled it just now.
+        #[expect(unsafe_code, reason = "as above")]
+        Ok(unsafe { Component::deserialize(engine, &compiled)? })
     }
 }
 

@@ -176,8 +176,9 @@ fn exceeded(outcome: Outcome) -> LoadError {
 pub(super) async fn prepare(
     blank: &AmpoulePre<State>,
     engine: &wasmtime::Engine,
+    layer: &[u8],
 ) -> Result<Vec<u8>> {
-    let mut store = blank_store(engine, Loading::default())?;
+    let mut store = blank_store(engine, Loading::of_layer(layer.to_vec()))?;
     let guest = blank.instantiate_async(&mut store).await?;
     guest.call_compile(&mut store).await?;
     let compiled = store.data_mut().take_loading().unwrap_or_default();

@@ -263,7 +263,7 @@ async fn what_would_listen_is_refused() {
     let server = Server::start().await;
     let answer = run(
         &server,
-        "try { require('http').createServer(); } catch (error) { res.json(error.code); }",
+        "try { require('http').createServer().listen(80); } catch (error) { res.json(error.code); }",
     )
     .await;
     assert_eq!(answer, "ENOTSUP");

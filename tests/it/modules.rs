@@ -428,11 +428,13 @@ async fn what_cannot_be_required_says_why() {
         const attempt = (name) => {
             try { return require(name); } catch (error) { return [error.code, error.message]; }
         };
-        const found = ['./module.mjs', './addon.node', './broken.json', './throws'].map(attempt);
+        const names = ['./waits.mjs', './addon.node', './broken.json', './throws', './throws.mjs'];
+        const found = names.map(attempt);
         module.exports = (req, res) => res.json(found);";
     let files = [
         ("index.js", index),
-        ("module.mjs", "export default 1;"),
+        ("waits.mjs", "await null; export default 1;"),
+        ("throws.mjs", "import './throws.js';"),
         ("addon.node", "\u{7f}ELF"),
         ("broken.json", "{\"a\":"),
         (
@@ -441,7 +443,7 @@ async fn what_cannot_be_required_says_why() {
         ),
     ];
     let found = run(&server, &files).await;
-    assert_eq!(found[0][0], "ERR_REQUIRE_ESM");
+    assert_eq!(found[0][0], "ERR_REQUIRE_ASYNC_MODULE");
     assert_eq!(found[1][0], "ERR_DLOPEN_FAILED");
     assert!(
         found[1][1].as_str().unwrap().contains("native addon"),
@@ -452,6 +454,57 @@ async fn what_cannot_be_required_says_why() {
         "{found}"
     );
     assert_eq!(found[3], json!(["OWN", "own"]));
+    assert_eq!(found[4], found[3]);
+    assert_eq!(server.log_text("f").await, "");
+}
+
+/// As in Node 20.19, for a file that evaluates its top level at deploy and for one that does so
+/// per request.
+#[tokio::test(flavor = "multi_thread")]
+async fn es_modules_can_be_required() {
+    let server = Server::start().await;
+    let index = r"
+        const plain = require('./plain.mjs'), marked = require('./default.mjs');
+        const again = require('./default.mjs'), own = require('own'), asked = require('asks');
+        const same = (import('./plain.mjs')).then((namespace) => namespace.list === plain.list);
+        module.exports = async (req, res) => {
+            const counted = [plain.add(), plain.count, Object.keys(plain)];
+            res.json([counted, marked, again === marked, own(2), asked, await same]);
+        };";
+    let plain = "export let count = 0; export const list = [];
+        export function add() { return ++count; }";
+    let asks =
+        "const threads = require('worker_threads'), { spawn } = require('node:child_process');
+        let refused; try { spawn('ls') } catch (error) { refused = error.code }
+        module.exports = [threads.isMainThread, refused, require('cluster').isPrimary];";
+    let files = |first: &str| {
+        [
+            ("index.js", format!("{first}{index}")),
+            ("plain.mjs", plain.to_owned()),
+            (
+                "default.mjs",
+                "export * from './plain.mjs'; export default 'd';".to_owned(),
+            ),
+            (
+                "node_modules/own/package.json",
+                r#"{ "type": "module", "exports": "./main.js" }"#.to_owned(),
+            ),
+            (
+                "node_modules/own/main.js",
+                "const twice = (n) => 2 * n; export { twice as 'module.exports' };".to_owned(),
+            ),
+            ("node_modules/asks/index.js", asks.to_owned()),
+        ]
+    };
+    for first in ["", "const now = Date.now();"] {
+        let files = files(first);
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, &**text)).collect();
+        let answer = run(&server, &files).await;
+        let keys = ["add", "count", "list"];
+        let marked = json!({ "__esModule": true, "count": 1, "default": "d", "list": [] });
+        let expected = json!([[1, 1, keys], marked, true, 4, [true, "ENOTSUP", true], true]);
+        assert_eq!(answer, expected, "{first}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -138,3 +138,70 @@ async fn making_the_webs_objects_at_the_top_level_leaves_the_snapshot_alone() {
         assert_eq!(told, json!([14, "text"]));
     }
 }
+
+/// Answers are written by a way of its own as long as they are plain data.
+#[tokio::test(flavor = "multi_thread")]
+async fn json_that_is_sent_is_what_stringify_says() {
+    let server = Server::start().await;
+    let source = r#"
+        let seed = 1;
+        const next = (n) => (seed = (seed * 48271) % 2147483647) % n;
+        const texts = ['', 'Ada', 'é\xff', '"\\\\/\b\f\n\r\t\x00\x1f\x7f', '\u2028€', '\ud800', '😀',
+            'x'.repeat(300) + 'y'.repeat(700), '0', '-1', '4294967294', 'toJSON', '__proto__', 'length'];
+        const numbers = [0, -0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 2 ** 32, 1e21, 1.5, 5e-324, NaN, -Infinity];
+        const others = [null, true, false, undefined, Symbol('s'), () => 1, new Date(0), new Map([[1, 2]]),
+            new String('s'), new Number(1), Object(true), /x/, new Error('e'), new Uint8Array(2), [1, , 3],
+            Object.create({ inherited: 1 }), Object.create(null), new Proxy({ a: 1 }, {}), new (class A { b = 1 })(),
+            { toJSON: () => 'own' }, { get a() { return 'got' } }, Object.defineProperty({}, 'h', { value: 1 }),
+            { [Symbol('k')]: 1, b: 2 }, { 2: 'b', 1: 'a', x: 0, '-0': 1 }, Object.assign([1, 2], { x: 1 })];
+        const key = () => (next(9) === 0 ? `${next(5)}` : texts[next(texts.length)] || 'k' + next(9));
+        function value(depth) {
+            const kind = next(depth > 4 ? 3 : 6);
+            if (kind === 0) return texts[next(texts.length)];
+            if (kind === 1) return numbers[next(numbers.length)];
+            if (kind === 2) return others[next(others.length)];
+            if (kind === 3) return Array.from({ length: next(5) }, () => value(depth + 1));
+            const object = {};
+            for (let i = next(6); i > 0; i--) object[key()] = value(depth + 1);
+            if (next(5) === 0) for (const name of Object.keys(object)) if (next(2)) delete object[name];
+            return object;
+        }
+        const deep = (n) => { let all = n; for (let i = 0; i < n; i++) all = i % 2 ? [all] : { all }; return all };
+        async function differs(value) {
+            let [expected, actual] = ['threw', 'threw'];
+            try { expected = JSON.stringify(value) } catch {}
+            if (expected === undefined) return false;
+            try { actual = await Response.json(value).text() } catch {}
+            return actual !== expected;
+        }
+        module.exports = async (req, res) => {
+            const told = { tried: 0, different: [], refused: [] };
+            const values = [...others, ...texts, ...numbers, deep(31), deep(32), deep(33), deep(200)];
+            for (let i = 0; i < 3000; i++) values.push(value(0));
+            for (const one of values) {
+                told.tried++;
+                if (await differs(one)) told.different.push(JSON.stringify(one));
+            }
+            const cycle = { list: [] };
+            cycle.list.push(cycle);
+            for (const one of [cycle, { n: 1n }, undefined, { get a() { throw new RangeError() } }]) {
+                try { Response.json(one); told.refused.push('') } catch (error) { told.refused.push(error.name) }
+            }
+            for (const prototype of [Object.prototype, Array.prototype]) {
+                prototype.toJSON = () => 'inherited';
+                told.refused.push(await Response.json(prototype === Object.prototype ? { a: 1 } : [1]).text());
+                delete prototype.toJSON;
+            }
+            res.json(told);
+        };"#;
+    server.deploy("compares", source).await;
+    let answer = Answer::of(server.invoke("compares")).await;
+    assert_eq!(answer.status, 200, "{}", server.log_text("compares").await);
+    let told = answer.json();
+    let expected = json!({
+        "tried": 3055,
+        "different": [],
+        "refused": ["TypeError", "TypeError", "TypeError", "RangeError", "\"inherited\"", "\"inherited\""],
+    });
+    assert_eq!(told, expected);
+}

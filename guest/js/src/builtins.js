@@ -19,6 +19,7 @@ import dns, { promises as dnsPromises } from './node/dns.js';
 import fs from './node/fs.js';
 import fsPromises from './node/fs-promises.js';
 import http2 from './node/http2.js';
+import * as inert from './node/inert.js';
 import { moduleExports } from './node/module.js';
 import net from './node/net.js';
 import os from './node/os.js';
@@ -74,7 +75,7 @@ export function builtinNames() {
   return names;
 }
 
-/** Modules that only the platform asks for, when a global is first used. */
+/** Modules that only the platform asks for, and those that only packages get. */
 function isInternal(name) {
   return StringPrototypeStartsWith(name, 'internal/');
 }
@@ -123,6 +124,11 @@ define('events', () => events);
 define('internal/express', () => express);
 define('internal/router', () => Router);
 define('http', () => http);
+define('internal/inert/child_process', inert.childProcess);
+define('internal/inert/cluster', inert.cluster);
+define('internal/inert/dgram', inert.dgram);
+define('internal/inert/v8', inert.v8);
+define('internal/inert/worker_threads', inert.workerThreads);
 define('https', () => https);
 define('mime-types', () => mimeTypes);
 define('node-fetch', () => nodeFetch);

@@ -49,8 +49,6 @@ export function charset(contentType) {
 /** The whole body, by content type. Throws `BodyInvalid`. */
 export function readContent(contentType) {
   try {
-    // What nearly every client sends, without taking it apart.
-    if (contentType === 'application/json') return json(utf8Text());
     return readAs(contentType);
   } catch (error) {
     // What is compressed is for the function, or a body parser of its own, to undo.
@@ -74,15 +72,33 @@ function readAs(contentType) {
   return asBuffer(native.bodyBytes());
 }
 
+/** The whole body as JSON in UTF-8. Throws `BodyInvalid`. */
+export function readJson() {
+  let value;
+  try {
+    value = native.bodyJson();
+  } catch (error) {
+    throw notJson(error);
+  }
+  if (value === undefined) throw notUtf8();
+  return value;
+}
+
 function json(source) {
   try {
     return JSONParse(source);
   } catch (error) {
-    // For want of memory or stack it is not the client's fault.
-    if (!(error instanceof SafeSyntaxError)) throw error;
-    throw new BodyInvalid('The request body is not valid JSON: ' + error.message);
+    throw notJson(error);
   }
 }
+
+// For want of memory or stack it is not the client's fault.
+function notJson(error) {
+  if (!(error instanceof SafeSyntaxError)) return error;
+  return new BodyInvalid('The request body is not valid JSON: ' + error.message);
+}
+
+const notUtf8 = () => new BodyInvalid('The request body is not valid UTF-8');
 
 function text(contentType) {
   const name = charset(contentType);
@@ -96,7 +112,7 @@ function text(contentType) {
 
 function utf8Text() {
   const source = native.bodyText();
-  if (source === undefined) throw new BodyInvalid('The request body is not valid UTF-8');
+  if (source === undefined) throw notUtf8();
   const hasMark = source !== '' && StringPrototypeCharCodeAt(source, 0) === 0xfeff;
   return hasMark ? StringPrototypeSlice(source, 1) : source;
 }

@@ -28,13 +28,22 @@ const failed = function (error) {
 };
 
 /** The hook `invoke`: never throws. */
-export const invoke = function (method, target, fields, peer, bodyLength, isSecure) {
+export const invoke = function (
+  method,
+  target,
+  fields,
+  peer,
+  bodyLength,
+  isSecure,
+  isJson,
+) {
   state.method = method;
   state.target = target;
   state.fields = fields;
   state.peer = peer;
   state.bodyLength = bodyLength;
   state.isSecure = isSecure;
+  state.isJson = isJson;
   const { expressHandler } = state;
   if (expressHandler === null) {
     begin();

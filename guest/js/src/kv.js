@@ -27,7 +27,7 @@ function checkKey(method, key) {
 }
 
 function jsonText(method, value) {
-  const text = JSONStringify(value);
+  const text = native.plainJson(value) ?? JSONStringify(value);
   if (text === undefined) {
     throw typeError('ERR_INVALID_ARG_TYPE', `kv.${method}: value must be JSON-serialisable`);
   }

@@ -5,7 +5,9 @@
 
 import {
   JSONParse,
+  JSONStringify,
   ObjectCreate,
+  ObjectGetOwnPropertyDescriptor,
   ObjectKeys,
   ReflectApply,
   StringPrototypeCharCodeAt,
@@ -24,6 +26,8 @@ const cache = ObjectCreate(null);
 const compiled = ObjectCreate(null);
 /** Every path whose loading has begun. */
 const seen = ObjectCreate(null);
+/** What `require` answered for ES modules, by path. */
+const namespaces = ObjectCreate(null);
 let main;
 
 /** A CommonJS module. */
@@ -74,7 +78,7 @@ function requireFrom(module, specifier) {
 function load(path, format, parent) {
   const earlier = cache[path];
   if (earlier !== undefined) return earlier.exports;
-  if (format === 'module') throw isEsModule(path);
+  if (format === 'module') return requireEsModule(path);
   if (format === 'addon') throw isAddon(path);
   const module = new Module(path, parent);
   if (parent === undefined) main = module;
@@ -91,10 +95,31 @@ function load(path, format, parent) {
   return module.exports;
 }
 
-function isEsModule(path) {
-  return codedError(
-    'ERR_REQUIRE_ESM',
-    `require() of ES Module ${path} is not supported. Use import() instead.`,
+/**
+ * Loads an ES module for `require`, as Node 20.19 does: its namespace, or what it exports by the
+ * name `module.exports`. A namespace with a default says `__esModule`, as compilers expect.
+ */
+function requireEsModule(path) {
+  const earlier = namespaces[path];
+  if (earlier !== undefined) return earlier;
+  const from = JSONStringify(path);
+  let namespace = evaluateNow(`import * as all from ${from}; export { all };`, path).all;
+  const own = ObjectGetOwnPropertyDescriptor(namespace, 'module.exports');
+  if (own !== undefined) namespace = own.value;
+  else if (needsMark(namespace)) {
+    const marked = `export * from ${from}; export { default } from ${from}; export const __esModule = true;`;
+    namespace = evaluateNow(marked, path);
+  }
+  namespaces[path] = namespace;
+  return namespace;
+}
+
+const evaluateNow = (source, path) => native.evaluateModule(source, path + '#require');
+
+function needsMark(namespace) {
+  return (
+    ObjectGetOwnPropertyDescriptor(namespace, 'default') !== undefined &&
+    ObjectGetOwnPropertyDescriptor(namespace, '__esModule') === undefined
   );
 }
 

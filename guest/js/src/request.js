@@ -25,7 +25,7 @@ import { parseCookie } from 'cookie';
 import { pathToRegexp } from 'path-to-regexp';
 import { asBuffer } from './buffer.js';
 import { builtin } from './builtins.js';
-import { mediaType, readContent } from './content.js';
+import { mediaType, readContent, readJson } from './content.js';
 import { typeError } from './errors.js';
 import { fieldTable, findField, readFields } from './fields.js';
 import { mimeType } from './mime.js';
@@ -42,7 +42,7 @@ export function setRoute(pattern) {
 
 /** Reads `req.body` before the handler runs. Throws `BodyInvalid`. */
 export function readBody() {
-  body = readContent(findField(state.fields, 'content-type'));
+  body = state.isJson ? readJson() : readContent(findField(state.fields, 'content-type'));
   isBodySet = true;
 }
 

@@ -69,7 +69,7 @@ let ownWriteHead = null;
 /** What Express has and few ask for; made when it is first needed. */
 const more = () => builtin('internal/express');
 
-const { respond } = native;
+const { plainJson, respond } = native;
 const SETTLED = PromiseResolve(undefined);
 
 function checkStatus(code) {
@@ -477,7 +477,7 @@ class ServerResponse extends EventEmitter {
   // Bodies
 
   json(value) {
-    const text = JSONStringify(value);
+    const text = plainJson(value) ?? JSONStringify(value);
     if (this.send !== send) return this.#sendReplaced(text);
     sendWhole(text, JSON_TYPE, JSON_FIELDS);
     return this;

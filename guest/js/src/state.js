@@ -13,6 +13,8 @@ export const state = {
   peer: undefined,
   bodyLength: 0,
   isSecure: false,
+  /** The content type is that of JSON, and there is no content coding. */
+  isJson: false,
 
   /** An answer has begun; a second one is an error. */
   answerBegun: false,

@@ -31,6 +31,7 @@ import {
   headersFromText,
   setDefaultHeader,
 } from './headers.js';
+import { native } from './native.js';
 import { hasCredentials, invalidUrl, normalUrl } from './url.js';
 import { domText } from './webidl.js';
 
@@ -413,7 +414,7 @@ export class Response extends Body {
   }
 
   static json(data, init = undefined) {
-    const text = JSONStringify(data);
+    const text = native.plainJson(data) ?? JSONStringify(data);
     if (text === undefined) throw new SafeTypeError('Value is not JSON serializable');
     const { source } = extractBody(text);
     const response = new Response(null, init);

@@ -130,6 +130,12 @@
       const text = outside.bodyText();
       return text === null ? undefined : text;
     },
+    bodyJson() {
+      const text = outside.bodyText(true);
+      return text === null ? undefined : parse(text);
+    },
+    // Nothing is plain here, so that what is not has its tests.
+    plainJson() {},
     bodyBytes: () => copy(outside.bodyBytes()),
     urlParse: (input, base) => list(outside.urlParse(input, base)),
     urlSet: (href, part, value) => list(outside.urlSet(href, part, value)),

@@ -94,15 +94,23 @@ const parts = (url) => [
   url.origin,
 ];
 
+/** As text.rs says. */
+function saysJson(fields) {
+  const types = [...fields.matchAll(/^content-type: (.*)\r$/gm)];
+  const isCoded = /^content-encoding:/m.test(fields);
+  return types.length === 1 && types[0][1] === 'application/json' && !isCoded;
+}
+
 function outside(sandbox) {
   const { files, world } = sandbox;
   return {
     now: () => world.ms,
     randomByte: () => Math.floor(Math.random() * 256),
     crypto: operate,
-    bodyText() {
+    bodyText(withoutMark = false) {
       try {
-        return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(sandbox.content);
+        const how = { fatal: true, ignoreBOM: !withoutMark };
+        return new TextDecoder('utf-8', how).decode(sandbox.content);
       } catch {
         return null;
       }
@@ -349,8 +357,9 @@ export class Sandbox {
     const fields = Object.entries({ host: 'localhost:4000', ...headers })
       .flatMap(([name, value]) => [].concat(value).map((one) => `${name}: ${one}\r\n`))
       .join('');
+    const isJson = this.content.length > 0 && saysJson(fields);
     this.asyncContext.run(undefined, () =>
-      this.hooks.invoke(method, target, fields, peer, this.content.length, secure),
+      this.hooks.invoke(method, target, fields, peer, this.content.length, secure, isJson),
     );
     await nextTurn();
     return this;

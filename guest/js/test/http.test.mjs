@@ -238,14 +238,19 @@ test('METHODS and STATUS_CODES are those of Node', async () => {
   );
 });
 
-test('servers are refused', async () => {
+test('servers cannot listen, and emit what is emitted on them', async () => {
   const { v } = await client(`
-    const codes = [];
-    for (const work of [() => http.createServer(), () => https.createServer({}), () => new http.Server()]) {
-      try { work(); codes.push('') } catch (error) { codes.push(error.code) }
+    const told = [];
+    const servers = [http.createServer(), https.createServer({}), new http.Server(), http.Server()];
+    for (const server of servers) {
+      try { server.listen(80); told.push('') } catch (error) { told.push(error.code) }
     }
-    res.json(codes);`);
-  assert.deepEqual(v, ['ENOTSUP', 'ENOTSUP', 'ENOTSUP']);
+    const server = http.createServer((a, b) => told.push([a, b])).setTimeout(5).unref();
+    server.emit('request', 1, 2);
+    told.push(server instanceof http.Server, server.address(), server.timeout, server.listening);
+    server.close((error) => res.json([...told, error.code]));`);
+  const refused = Array(4).fill('ENOTSUP');
+  assert.deepEqual(v, [...refused, [1, 2], true, null, 5, false, 'ERR_SERVER_NOT_RUNNING']);
 });
 
 test('a response of one’s own writes to the socket it is given, and leaves res alone', async () => {

@@ -1,10 +1,7 @@
-// The native operations of `crypto` (the crate in guest/crypto), for tests.
-//
-// Usually they are made of Node's own. AMPOULE_CRYPTO_WASM names the crate itself, built as its
-// example `abi` for WebAssembly, to be run instead: then its results are compared with Node's.
+// The native operations of `crypto` (the crate in guest/crypto), for tests, made of Node's own.
+// The crate itself is held against Node by tests/it/crypto.rs.
 
 import crypto from 'node:crypto';
-import { readFileSync } from 'node:fs';
 
 const number = (bytes) => BigInt(`0x${Buffer.from(bytes).toString('hex') || '0'}`);
 
@@ -259,35 +256,11 @@ function onNode(operation, given) {
   }
 }
 
-/** The operations of the crate. */
-function onWasm(path) {
-  const module = new WebAssembly.Module(readFileSync(path));
-  let exports;
-  const bytes = (at, length) => new Uint8Array(exports.memory.buffer, at, length);
-  const imports = { env: { random: (at, length) => crypto.randomFillSync(bytes(at, length)) } };
-  exports = new WebAssembly.Instance(module, imports).exports;
-  return (operation, given) => {
-    const parts = [operation, ...given].map((one) => Buffer.from(one));
-    const head = new Uint32Array([parts.length, ...parts.map((part) => part.length)]);
-    const block = Buffer.concat([Buffer.from(head.buffer), ...parts]);
-    const at = exports.reserve(block.length);
-    bytes(at, block.length).set(block);
-    const answer = exports.operate(at, block.length) >>> 0;
-    const [isDone, length] = new Uint32Array(exports.memory.buffer.slice(answer, answer + 8));
-    const body = Buffer.from(bytes(answer + 8, length));
-    return isDone ? body : body.toString();
-  };
-}
-
-const path = process.env.AMPOULE_CRYPTO_WASM;
-
-const carryOut = path === undefined ? onNode : onWasm(path);
-
 /** Carries out an operation: bytes, or a word. As strict with its arguments as the guest is. */
 export function operate(operation, given) {
   for (const one of given) {
     const isView = ArrayBuffer.isView(one) && one.BYTES_PER_ELEMENT === 1;
     if (typeof one !== 'string' && !isView) throw new TypeError('not a string or a Uint8Array');
   }
-  return carryOut(operation, given);
+  return onNode(operation, given);
 }

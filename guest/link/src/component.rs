@@ -2,9 +2,10 @@
 //!
 //! `wit-component` knows how the types of a world are written down, so its component is made
 //! first and the part that declares types and imports is taken over as it is. The rest is ours:
-//! engine and image are *imported* as core modules, and because the memory belongs to the image,
-//! which is instantiated first, host functions can be lowered straight onto it. No module of
-//! shims, no imported table (ADR 0002).
+//! the image is *imported* as a core module, and because the memory belongs to it and it is
+//! instantiated first, host functions can be lowered straight onto it. No module of shims, no
+//! imported table (ADR 0002). The engine is part of the component: what an imported module imports
+//! is looked up by name in every instantiation.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use wasm_encoder::{
     Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection,
     ComponentExportKind, ComponentExportSection, ComponentImportSection, ComponentTypeRef,
     ComponentTypeSection, ComponentValType, CoreTypeSection, EntityType, ExportKind,
-    InstanceSection, MemoryType, ModuleArg, ModuleType, PrimitiveValType, RawSection, ValType,
+    InstanceSection, MemoryType, ModuleArg, ModuleType, PrimitiveValType, RawSection,
 };
 use wasmparser::{ComponentExternalKind, FuncType, Parser, Payload};
 
@@ -26,8 +27,9 @@ pub fn compose(guest: &[u8], split: &Split) -> Result<Vec<u8>> {
         .module(guest)?
         .encode()?;
     let mut composer = Composer::new(&encoded)?;
-    composer.import_modules(split);
+    composer.import_image();
     composer.define_scratch(split)?;
+    composer.define_engine(split);
     composer.instantiate_image_and_scratch();
     let lowered = composer.lower(split)?;
     composer.instantiate_engine(lowered);
@@ -53,9 +55,9 @@ struct Composer {
 }
 
 /// Core modules and instances in the order in which they are made.
-const ENGINE_MODULE: u32 = 0;
-const IMAGE_MODULE: u32 = 1;
-const SCRATCH_MODULE: u32 = 2;
+const IMAGE_MODULE: u32 = 0;
+const SCRATCH_MODULE: u32 = 1;
+const ENGINE_MODULE: u32 = 2;
 const IMAGE_INSTANCE: u32 = 0;
 
 impl Composer {
@@ -116,20 +118,26 @@ impl Composer {
         bail!("the encoded component has no module")
     }
 
-    /// Declares the types of engine and image, and imports both.
-    fn import_modules(&mut self, split: &Split) {
+    /// Declares the type of the image, and imports it.
+    fn import_image(&mut self) {
         let mut types = CoreTypeSection::new();
-        types.ty().module(&engine_type(split));
         let mut image = ModuleType::new();
         image.export(MEMORY.1, EntityType::Memory(memory(1)));
         types.ty().module(&image);
         self.component.section(&types);
         let mut imports = ComponentImportSection::new();
-        imports.import("engine", ComponentTypeRef::Module(self.core_types));
-        imports.import("image", ComponentTypeRef::Module(self.core_types + 1));
+        imports.import("image", ComponentTypeRef::Module(self.core_types));
         self.component.section(&imports);
-        self.core_types += 2;
-        self.core_modules += 2;
+        self.core_types += 1;
+        self.core_modules += 1;
+    }
+
+    fn define_engine(&mut self, split: &Split) {
+        self.component.section(&RawSection {
+            id: 1,
+            data: &split.engine,
+        });
+        self.core_modules += 1;
     }
 
     fn define_scratch(&mut self, split: &Split) -> Result<()> {
@@ -298,40 +306,5 @@ fn memory(minimum: u64) -> MemoryType {
         memory64: false,
         shared: false,
         page_size_log2: None,
-    }
-}
-
-/// The type of the engine as a core module.
-fn engine_type(split: &Split) -> ModuleType {
-    let mut ty = ModuleType::new();
-    let mut types = 0;
-    let mut function = |ty: &mut ModuleType, function: &FuncType| {
-        let values = |values: &[wasmparser::ValType]| -> Vec<ValType> {
-            values.iter().map(|value| value_type(*value)).collect()
-        };
-        ty.ty()
-            .function(values(function.params()), values(function.results()));
-        types += 1;
-        types - 1
-    };
-    ty.import(MEMORY.0, MEMORY.1, EntityType::Memory(memory(1)));
-    for import in &split.imports {
-        let index = function(&mut ty, &import.ty);
-        ty.import(&import.module, &import.name, EntityType::Function(index));
-    }
-    for (name, lifted) in LIFTED.iter().zip(&split.lifted) {
-        let index = function(&mut ty, lifted);
-        ty.export(name, EntityType::Function(index));
-    }
-    ty
-}
-
-fn value_type(value: wasmparser::ValType) -> ValType {
-    match value {
-        wasmparser::ValType::I32 => ValType::I32,
-        wasmparser::ValType::I64 => ValType::I64,
-        wasmparser::ValType::F32 => ValType::F32,
-        wasmparser::ValType::F64 => ValType::F64,
-        other => unreachable!("host functions have no {other:?}"),
     }
 }

@@ -21,7 +21,6 @@ pub const MEMORY: (&str, &str) = ("env", "memory");
 pub struct Import {
     pub module: String,
     pub name: String,
-    pub ty: FuncType,
 }
 
 /// The guest in two parts, and what the component has to know of it.
@@ -154,7 +153,6 @@ impl Parts {
             self.imports.push(Import {
                 module: import.module.to_owned(),
                 name: import.name.to_owned(),
-                ty: self.types[ty as usize].clone(),
             });
         }
         engine.section(&imports);

@@ -1,9 +1,8 @@
 //! Splits the linked guest into what the server loads (ADR 0002):
 //!
-//! - `engine.wasm`: all code, importing its memory; compiled once per server.
 //! - `image.wasm`: the guest's initial memory and nothing else: the shape of every snapshot.
-//! - `component.wasm`: the world of `wit/`, which imports both as core modules and ties them to
-//!   the host interfaces. It holds no code but the scratch allocator.
+//! - `component.wasm`: the world of `wit/` with all code, which imports the image as a core module
+//!   and ties it to the host interfaces; compiled once per server.
 //!
 //! Usage: `link GUEST MERGED --redirect` answers preview 1 imports from within the guest;
 //! `link GUEST OUTDIR` splits.
@@ -33,7 +32,6 @@ fn main() -> Result<()> {
     let split = engine::split(&wasm)?;
     let component = component::compose(&wasm, &split)?;
     let out = Path::new(out);
-    fs::write(out.join("engine.wasm"), &split.engine)?;
     fs::write(out.join("image.wasm"), &split.image)?;
     fs::write(out.join("component.wasm"), &component)?;
     Ok(())

@@ -621,23 +621,62 @@ function ServerResponse(request) {
 ServerResponse.prototype = PlatformResponse.prototype;
 ObjectSetPrototypeOf(ServerResponse, EventEmitter);
 
-function noServer() {
-  return codedError(
-    'ENOTSUP',
-    'http.createServer() is not supported in Ampoule: functions cannot listen; ' +
-      'export a handler (module.exports = (req, res) => …) instead',
-  );
-}
-
-function createServer() {
-  throw noServer();
-}
-
+/**
+ * `http.Server`, so that programs which make one load: it emits what is emitted on it, such as the
+ * `request` by which frameworks are given requests, and cannot listen.
+ */
 class Server extends EventEmitter {
-  constructor() {
+  constructor(options, listener) {
     super();
-    throw noServer();
+    const onRequest = typeof options === 'function' ? options : listener;
+    if (onRequest !== undefined) this.on('request', onRequest);
+    this.listening = false;
+    this.maxHeadersCount = null;
+    this.maxRequestsPerSocket = 0;
+    this.timeout = 0;
+    this.keepAliveTimeout = 5000;
+    this.headersTimeout = 60000;
+    this.requestTimeout = 300000;
   }
+
+  listen() {
+    throw codedError(
+      'ENOTSUP',
+      'server.listen() is not supported in Ampoule: functions cannot listen; ' +
+        'export a handler (module.exports = (req, res) => …) instead',
+    );
+  }
+
+  address() {
+    return null;
+  }
+
+  close(callback) {
+    if (typeof callback === 'function') {
+      nextTick(callback, codedError('ERR_SERVER_NOT_RUNNING', 'Server is not running.'));
+    }
+    return this;
+  }
+
+  setTimeout(timeout) {
+    if (typeof timeout === 'number') this.timeout = timeout;
+    return this;
+  }
+
+  ref() {
+    return this;
+  }
+
+  unref() {
+    return this;
+  }
+
+  closeAllConnections() {}
+  closeIdleConnections() {}
+}
+
+function createServer(options, listener) {
+  return new Server(options, listener);
 }
 
 function splitArguments(input, options, callback) {
@@ -672,7 +711,7 @@ export function secure() {
   };
   return {
     Agent: callable(SecureAgent),
-    Server,
+    Server: callable(Server),
     createServer,
     get(...args) {
       const made = start(...args);
@@ -696,7 +735,7 @@ export default {
   METHODS,
   OutgoingMessage: ServerResponse,
   STATUS_CODES,
-  Server,
+  Server: callable(Server),
   ServerResponse,
   createServer,
   get,
