@@ -1,7 +1,6 @@
 //! The application: every part, built in the order in which they depend on each other.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use crate::config::Config;
 use crate::deploy::{Deploy, Images};
 use crate::dispatch::{Concurrency, Dispatch};
 use crate::outbound::{Client, OutboundConfig};
-use crate::sandbox::{Engine, EngineConfig, swap};
+use crate::sandbox::paging::Paging;
+use crate::sandbox::{Engine, EngineConfig};
 use crate::store::Store;
 
 /// The data file, below the data folder.
@@ -22,8 +22,8 @@ const DATA_FILE: &str = "ampoule.redb";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sandboxes beyond the invocations: for loads, and for those that are being thrown away.
 const SPARE_SANDBOXES: usize = 16;
-/// How often the kernel's list of swap areas is read again.
-const SWAP_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the kernel is asked again whether pages stay where they are.
+const PAGING_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Everything that a running server has.
 pub struct App {
@@ -50,11 +50,12 @@ impl App {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
         let store = Arc::new(Store::open(&config.data.join(DATA_FILE))?);
+        let paging = Paging::new(config.swaps_path.clone(), config.counters_path.clone());
         let engine_config = EngineConfig {
             sandboxes: u32::try_from(config.max_concurrent + SPARE_SANDBOXES)
                 .context("max-concurrent is too large")?,
             cache: config.cache.clone(),
-            swaps: config.swaps_path.clone(),
+            objection: paging.objection().map(str::to_owned),
         };
         let engine = Engine::new(&engine_config).await?;
         let reset = engine.reset();
@@ -94,23 +95,23 @@ impl App {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        app.watch_swap(engine_config);
+        app.watch_paging(paging, engine_config);
         Ok(app)
     }
 
-    /// While the page scan is in force, watches that no swap comes up (see [`swap`]).
-    fn watch_swap(&self, mut config: EngineConfig) {
+    /// While the page scan is in force, watches that it may be (see [`crate::sandbox::paging`]).
+    fn watch_paging(&self, paging: Paging, mut config: EngineConfig) {
         let (images, stop) = (self.images.clone(), self.stop.clone());
         self.tasks.spawn(async move {
             while images.engine().reset().pagemap_scan {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(SWAP_INTERVAL) => {}
+                    () = tokio::time::sleep(PAGING_INTERVAL) => {}
                 }
-                if is_swapping(&config.swaps) {
-                    tracing::warn!("swap became active: replacing the engine by one without scan");
-                    // Decided already: what the list says meanwhile does not matter any more.
-                    config.swaps = Path::new("/nonexistent").to_owned();
+                // Two short reads of files that the kernel makes up.
+                if let Some(reason) = paging.objection() {
+                    tracing::warn!(reason, "replacing the engine by one without page scan");
+                    config.objection = Some(reason.to_owned());
                     match Engine::new(&config).await {
                         Ok(engine) => images.replace_engine(engine),
                         Err(error) => tracing::error!(%error, "cannot replace the engine"),
@@ -157,9 +158,4 @@ impl App {
             tracing::error!("closing the store panicked");
         }
     }
-}
-
-fn is_swapping(list: &Path) -> bool {
-    // One short read of a file that the kernel makes up.
-    swap::is_active(list)
 }

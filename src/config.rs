@@ -41,6 +41,8 @@ pub struct Config {
     pub max_concurrent_per_tenant: usize,
     /// Where the kernel lists swap areas, which decides how pages are wiped between invocations.
     pub swaps_path: PathBuf,
+    /// Where the kernel counts what it does with pages, for the same reason.
+    pub counters_path: PathBuf,
     /// The `ampoule` binary, which transforms TypeScript in a process of its own.
     pub program: PathBuf,
 }
@@ -103,6 +105,7 @@ impl Config {
             max_concurrent: raw.max_concurrent,
             max_concurrent_per_tenant: raw.max_concurrent_per_tenant,
             swaps_path: PathBuf::from("/proc/swaps"),
+            counters_path: PathBuf::from("/proc/vmstat"),
             // The one that runs, also when another one was put in its place.
             program: PathBuf::from("/proc/self/exe"),
         })

@@ -9,6 +9,7 @@ use ampoule::host::{Grants, LoadSettings, LogBuffer, Request};
 use ampoule::id::TenantId;
 use ampoule::limits::Limits;
 use ampoule::outbound::{Client, OutboundConfig};
+use ampoule::sandbox::paging::Paging;
 use ampoule::sandbox::{Engine, EngineConfig, Image, Invocation, LoadError, Outcome};
 use ampoule::store::Store;
 use anyhow::{Context, Result, bail, ensure};
@@ -60,7 +61,9 @@ impl Host {
         let engine = Engine::new(&EngineConfig {
             sandboxes,
             cache: cache.clone(),
-            swaps: PathBuf::from("/proc/swaps"),
+            objection: Paging::new("/proc/swaps".into(), "/proc/vmstat".into())
+                .objection()
+                .map(str::to_owned),
         })
         .await?;
         let data = tempfile::tempdir()?;

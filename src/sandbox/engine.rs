@@ -10,7 +10,6 @@ use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig,
 };
 
-use super::swap;
 use crate::host::{self, State};
 use crate::limits::{Limits, SNAPSHOT_BYTES_MAX};
 
@@ -42,8 +41,8 @@ pub struct EngineConfig {
     pub sandboxes: u32,
     /// Folder of compiled code, made if missing; whoever can write to it owns the server.
     pub cache: PathBuf,
-    /// The kernel's list of swap areas.
-    pub swaps: PathBuf,
+    /// Why the page scan must not be used, if so (see [`super::paging`]).
+    pub objection: Option<String>,
 }
 
 /// How used memory is made fresh.
@@ -78,7 +77,7 @@ impl Engine {
     /// # Errors
     /// If wasmtime refuses the configuration on this machine, or the cache cannot be written.
     pub async fn new(config: &EngineConfig) -> Result<Self> {
-        let reset = choose_reset(&config.swaps);
+        let reset = choose_reset(config.objection.as_deref());
         let engine = wasmtime::Engine::new(&wasmtime_config(config, &reset))?;
         let key = key(&engine);
         let cache = Cache {
@@ -169,22 +168,22 @@ fn make_file(image: &Module) -> Result<()> {
     Ok(image.initialize_copy_on_write_image()?)
 }
 
-fn choose_reset(swaps: &Path) -> Reset {
+fn choose_reset(objection: Option<&str>) -> Reset {
     if !PoolingAllocationConfig::is_pagemap_scan_available() {
         return Reset {
             pagemap_scan: false,
             reason: "the kernel has no PAGEMAP_SCAN (Linux 6.7 has)".into(),
         };
     }
-    if swap::is_active(swaps) {
-        return Reset {
+    match objection {
+        Some(reason) => Reset {
             pagemap_scan: false,
-            reason: "swap is active: a swapped page would escape the scan".into(),
-        };
-    }
-    Reset {
-        pagemap_scan: true,
-        reason: "the kernel has PAGEMAP_SCAN and no swap is active".into(),
+            reason: reason.to_owned(),
+        },
+        None => Reset {
+            pagemap_scan: true,
+            reason: "the kernel has PAGEMAP_SCAN, no swap is active, and no pages are moved".into(),
+        },
     }
 }
 

@@ -3,15 +3,15 @@
 //! In reading order: [`engine`] configures wasmtime and compiles the guest once, [`snapshot`]
 //! turns a guest's memory into an image module, [`image`] is a deployment ready to run,
 //! [`invoke`] runs one invocation, [`load`] takes a deployment's snapshot, [`outcome`] says how
-//! either ended, [`swap`] watches what could undo the isolation of reused memory.
+//! either ended, [`paging`] watches what could undo the isolation of reused memory.
 
 pub mod engine;
 pub mod image;
 pub mod invoke;
 pub mod load;
 pub mod outcome;
+pub mod paging;
 pub mod snapshot;
-pub mod swap;
 
 pub use engine::{Engine, EngineConfig};
 pub use image::Image;

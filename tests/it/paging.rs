@@ -1,4 +1,5 @@
-//! Swap, and what sandboxes leave in memory: with either way of making memory fresh, nothing.
+//! Pages that do not stay where they are, and what sandboxes leave in memory: with either way of
+//! making memory fresh, nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,12 @@ const NONE: &str = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
 const ACTIVE: &str = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n\
     /dev/vda2                               partition\t1048572\t\t0\t\t-2\n";
 
-/// A list of swap areas, in place of the kernel's.
+/// No page has been moved.
+const AT_REST: &str = "nr_free_pages 5\npgmigrate_success 7\npgmigrate_fail 0\n";
+/// One page more has been moved.
+const MOVED: &str = "nr_free_pages 5\npgmigrate_success 8\npgmigrate_fail 0\n";
+
+/// A list of swap areas and counters, in place of the kernel's.
 struct Swaps {
     folder: TempDir,
 }
@@ -22,23 +28,37 @@ impl Swaps {
         let folder = tempfile::tempdir().unwrap();
         let swaps = Self { folder };
         swaps.write(text);
+        swaps.count(AT_REST);
         swaps
+    }
+
+    fn counters(&self) -> PathBuf {
+        self.folder.path().join("vmstat")
+    }
+
+    fn count(&self, text: &str) {
+        self.replace(self.counters(), text);
     }
 
     fn path(&self) -> PathBuf {
         self.folder.path().join("swaps")
     }
 
-    /// Replaces the list at once, as the kernel does.
     fn write(&self, text: &str) {
+        self.replace(self.path(), text);
+    }
+
+    /// Replaces a file at once, as the kernel does.
+    fn replace(&self, path: PathBuf, text: &str) {
         let new = self.folder.path().join("new");
         std::fs::write(&new, text).unwrap();
-        std::fs::rename(new, self.path()).unwrap();
+        std::fs::rename(new, path).unwrap();
     }
 
     async fn server(&self, data: Option<Arc<TempDir>>) -> Server {
         Server::with(Options {
             swaps: Some(self.path()),
+            counters: Some(self.counters()),
             data,
             ..Options::default()
         })
@@ -82,6 +102,33 @@ async fn with_swap_active_the_scan_is_not_used_and_functions_work() {
         server.deploy("counts", COUNTER).await;
         assert_counts_one(&server, "counts").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_are_moved_replace_the_engine() {
+    let kernel = Swaps::new(NONE);
+    let server = kernel.server(None).await;
+    if !has_scan(&server).await {
+        return;
+    }
+    server.deploy("counts", COUNTER).await;
+    assert_counts_one(&server, "counts").await;
+    kernel.count(MOVED);
+    let waited = Instant::now();
+    let engine = loop {
+        let engine = server.status().await["engine"].clone();
+        if engine["pagemap_scan"] == false {
+            break engine;
+        }
+        assert!(waited.elapsed() < PATIENCE, "the scan is still in force");
+        assert_counts_one(&server, "counts").await;
+    };
+    let reason = engine["reason"].as_str().unwrap();
+    assert!(reason.contains("moves pages"), "{reason}");
+    assert_counts_one(&server, "counts").await;
+    // What was moved before the start is over.
+    drop(server);
+    assert!(has_scan(&kernel.server(None).await).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,6 +217,7 @@ const LOOKS: &str = "module.exports = (req, res) => {
 async fn assert_nothing_is_found(swaps: &Swaps) {
     let server = Server::with(Options {
         swaps: Some(swaps.path()),
+        counters: Some(swaps.counters()),
         max_concurrent: 1,
         max_concurrent_per_tenant: 1,
         ..Options::default()

@@ -39,6 +39,8 @@ pub struct Options {
     pub trust_proxy: bool,
     /// The kernel's list of swap areas; by default one that says "none".
     pub swaps: Option<PathBuf>,
+    /// The kernel's counters of what it does with pages; by default its own.
+    pub counters: Option<PathBuf>,
     /// An existing data folder.
     pub data: Option<Arc<TempDir>>,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
             max_concurrent_per_tenant: 100,
             trust_proxy: false,
             swaps: None,
+            counters: None,
             data: None,
         }
     }
@@ -90,6 +93,9 @@ impl Server {
         config.program = PathBuf::from(env!("CARGO_BIN_EXE_ampoule"));
         if let Some(swaps) = options.swaps {
             config.swaps_path = swaps;
+        }
+        if let Some(counters) = options.counters {
+            config.counters_path = counters;
         }
         let listener = tokio::net::TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::guest::{self, Rebuild};
+use crate::packages;
 use crate::readme;
-use crate::shell::{Outcome, cargo, is_installed, root, run};
+use crate::shell::{Outcome, Program, cargo, is_installed, root, run};
 
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,12 @@ const STEPS: &[Step] = &[
     Step {
         name: "README",
         full_only: true,
-        check: |_| passed(readme::check(readme::Program::Tested)),
+        check: |_| passed(readme::check(Program::Tested)),
+    },
+    Step {
+        name: "npm packages",
+        full_only: true,
+        check: npm_packages,
     },
     Step {
         name: "dependencies",
@@ -172,6 +178,13 @@ fn guest_tests(_: Depth) -> Outcome<Verdict> {
     };
     run(npm().args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
     passed(run(npm().arg("test")))
+}
+
+fn npm_packages(_: Depth) -> Outcome<Verdict> {
+    if let Some(reason) = packages::missing() {
+        return Ok(Verdict::LeftOut(reason));
+    }
+    passed(packages::compare(Program::Tested, &["--check"]))
 }
 
 fn dependencies(_: Depth) -> Outcome<Verdict> {

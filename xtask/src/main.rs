@@ -14,7 +14,7 @@ mod shell;
 
 use std::process::ExitCode;
 
-use crate::shell::{Outcome, cargo, run};
+use crate::shell::{Outcome, Program, cargo, run};
 
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
         },
         ["ci"] => ci::run_all(ci::Depth::Full),
         ["ci", "--quick"] => ci::run_all(ci::Depth::Quick),
-        ["readme"] => readme::check(readme::Program::Release),
-        ["packages", names @ ..] => packages::compare(names),
+        ["readme"] => readme::check(Program::Release),
+        ["packages", names @ ..] => packages::compare(Program::Release, names),
         ["bench", rest @ ..] => bench(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::shell::{Outcome, answer, at, cargo, is_installed, root, run, target_dir};
+use crate::shell::{Outcome, Program, answer, at, cargo, is_installed, root, run, target_dir};
 
 /// What is copied from `tests/packages`, besides the cases and the lock file.
 const FILES: [&str; 4] = ["run.mjs", "keys.js", "known.json", "package.json"];
@@ -18,7 +18,7 @@ const LOCK: &str = "package-lock.json";
 const NODE_MIN: (u32, u32) = (20, 19);
 
 /// Why the packages cannot be run here, if they cannot.
-fn missing() -> Option<&'static str> {
+pub(crate) fn missing() -> Option<&'static str> {
     if !is_installed("npm") {
         return Some("npm is not installed");
     }
@@ -35,17 +35,19 @@ fn missing() -> Option<&'static str> {
 /// # Errors
 /// When something is missing, a case gives something else than in Node without being known to, or
 /// the reverse, and when the page says something else.
-pub(crate) fn compare(arguments: &[&str]) -> Outcome {
+pub(crate) fn compare(program: Program, arguments: &[&str]) -> Outcome {
     if let Some(reason) = missing() {
         return Err(reason.to_owned());
     }
-    run(cargo().args(["build", "--locked", "--release"]))?;
+    if program == Program::Release {
+        run(cargo().args(["build", "--locked", "--release"]))?;
+    }
     let folder = target_dir().join("packages");
     install(&folder)?;
     run(Command::new("node")
         .current_dir(&folder)
         .args(["--no-warnings", "run.mjs", "--server"])
-        .arg(target_dir().join("release/ampoule"))
+        .arg(program.path())
         .arg("--page")
         .arg(root().join("docs/packages.md"))
         .args(arguments))

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::ci::now;
-use crate::shell::{Outcome, at, cargo, root, run, target_dir};
+use crate::shell::{Outcome, Program, at, cargo, root, run};
 
 /// What README.md says to type.
 const PROMISES: [&str; 2] = ["cargo run --release -- dev examples/hello", "cargo test"];
@@ -23,15 +23,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// Lines of output that may wait to be looked at.
 const LINES: usize = 64;
-
-/// Which program is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Program {
-    /// The one that README.md says to build.
-    Release,
-    /// The one that `cargo test` built: the same code without another build of everything.
-    Tested,
-}
 
 /// Runs the README's command on a free port, requests the URL of the printed curl line, and ends
 /// the server with SIGTERM.
@@ -71,7 +62,7 @@ fn released() -> Outcome<Command> {
 }
 
 fn tested() -> Command {
-    let mut command = Command::new(target_dir().join("debug/ampoule"));
+    let mut command = Command::new(Program::Tested.path());
     command.current_dir(root());
     command
 }

@@ -22,6 +22,25 @@ pub(crate) fn target_dir() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target")))
 }
 
+/// Which build of the server is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// The one that README.md says to build.
+    Release,
+    /// The one that `cargo test` built: the same code without another build of everything.
+    Tested,
+}
+
+impl Program {
+    /// Where it is once it is built.
+    pub(crate) fn path(self) -> PathBuf {
+        target_dir().join(match self {
+            Self::Release => "release/ampoule",
+            Self::Tested => "debug/ampoule",
+        })
+    }
+}
+
 /// The cargo that runs this program, to be run in the repository's top folder.
 pub(crate) fn cargo() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));

@@ -6,7 +6,7 @@ import { rangeError, typeError } from './errors.js';
 import { CustomEvent, Event, EventTarget, defineHandlers, trust } from './event.js';
 import { touch } from './native.js';
 import { setTimeout } from './timers.js';
-import { asInterface, invalidArg, invalidThis } from './webidl.js';
+import { asInterface, wrongType, invalidThis } from './webidl.js';
 
 const CUSTOM_INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
@@ -57,12 +57,12 @@ export class AbortSignal extends EventTarget {
 
   static any(signals) {
     if (!isObject(signals) || typeof signals[Symbol.iterator] !== 'function') {
-      throw invalidArg('signals', 'an instance of Array', signals);
+      throw wrongType('signals', 'an instance of Array', signals);
     }
     const all = ArrayIsArray(signals) ? signals : [...signals];
     for (let i = 0; i < all.length; i++) {
       if (!isAbortSignal(all[i])) {
-        throw invalidArg(`signals[${i}]`, 'an instance of AbortSignal', all[i]);
+        throw wrongType(`signals[${i}]`, 'an instance of AbortSignal', all[i]);
       }
     }
     const joint = new AbortSignal(KEY);
@@ -170,7 +170,7 @@ for (const name of [
 }
 
 function checkDelay(delay) {
-  if (typeof delay !== 'number') throw invalidArg('delay', 'of type number', delay);
+  if (typeof delay !== 'number') throw wrongType('delay', 'of type number', delay);
   if (NumberIsInteger(delay) && delay >= 0 && delay <= 4294967295) return;
   const wanted = NumberIsInteger(delay) ? '>= 0 && <= 4294967295' : 'an integer';
   throw rangeError(

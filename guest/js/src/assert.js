@@ -5,7 +5,8 @@ import { ObjectAssign, ObjectKeys, ReflectApply, isObject } from './primordials.
 import { isDeepEqual, isDeepStrictEqual } from './deep-equal.js';
 import { AssertionError } from './node/assertion-error.js';
 import { unsupported } from './node/unsupported.js';
-import { invalidArgType, invalidArgValue, nodeError, received } from './node/validate.js';
+import { invalidArgType, invalidArgValue, nodeError } from './node/validate.js';
+import { received } from './webidl.js';
 
 export { AssertionError };
 

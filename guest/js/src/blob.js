@@ -20,7 +20,7 @@ import { ReadableStream } from './streams.js';
 import {
   asInterface,
   domText,
-  invalidArg,
+  wrongType,
   invalidThis,
   missingArgs,
   scalarText,
@@ -41,17 +41,17 @@ function checkType(given) {
 function checkParts(parts) {
   if (parts === undefined) return [];
   if (isObject(parts) && typeof parts[Symbol.iterator] === 'function') return parts;
-  throw invalidArg('sources', 'a sequence', parts);
+  throw wrongType('sources', 'a sequence', parts);
 }
 
 function checkEndings(options) {
   if (options !== undefined && options !== null && !isObject(options)) {
-    throw invalidArg('options', 'of type object', options);
+    throw wrongType('options', 'of type object', options);
   }
   const endings = options?.endings;
   if (endings === undefined || domText(endings) === 'transparent') return false;
   if (domText(endings) === 'native') return true;
-  throw invalidArg('options.endings', "one of 'transparent', 'native'", endings, 'property');
+  throw wrongType('options.endings', "one of 'transparent', 'native'", endings);
 }
 
 /** An index as `slice` takes it: negative ones count from the end. */

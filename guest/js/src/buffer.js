@@ -34,9 +34,9 @@ import {
   invalidArgValue,
   nodeError,
   outOfRange,
-  received,
   validateInteger,
 } from './node/validate.js';
+import { received } from './webidl.js';
 
 const TypedArrayCopyWithin = uncurryThis(TypedArray.prototype.copyWithin);
 const TypedArrayFill = uncurryThis(TypedArray.prototype.fill);

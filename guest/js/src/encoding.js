@@ -27,7 +27,7 @@ import {
 import { rangeError, typeError } from './errors.js';
 import { DOMException } from './dom-exception.js';
 import { native } from './native.js';
-import { asInterface, domText, invalidArg, invalidThis, missingArgs } from './webidl.js';
+import { asInterface, domText, wrongType, invalidThis, missingArgs } from './webidl.js';
 
 /** The bytes of an `ArrayBuffer` or a view of one, not copied; undefined for all else. */
 export function viewBytes(value) {
@@ -82,9 +82,9 @@ export class TextEncoder {
 
   encodeInto(source, destination) {
     if (!isObject(this) || !(#isEncoder in this)) throw invalidThis('TextEncoder');
-    if (typeof source !== 'string') throw invalidArg('src', 'of type string', source);
+    if (typeof source !== 'string') throw wrongType('src', 'of type string', source);
     if (!(destination instanceof SafeUint8Array)) {
-      throw invalidArg('dest', 'an instance of Uint8Array', destination);
+      throw wrongType('dest', 'an instance of Uint8Array', destination);
     }
     let read = 0;
     let written = 0;
@@ -234,7 +234,7 @@ export class TextDecoder {
       throw rangeError('ERR_ENCODING_NOT_SUPPORTED', `The "${name}" encoding is not supported`);
     }
     if (options !== undefined && options !== null && !isObject(options)) {
-      throw invalidArg('options', 'of type object', options);
+      throw wrongType('options', 'of type object', options);
     }
     this.#encoding = encoding;
     this.#fatal = Boolean(options?.fatal);
@@ -257,7 +257,7 @@ export class TextDecoder {
     check(this);
     let bytes = viewBytes(input);
     if (bytes === undefined) {
-      throw invalidArg('list', 'an instance of ArrayBuffer or ArrayBufferView', input);
+      throw wrongType('list', 'an instance of ArrayBuffer or ArrayBufferView', input);
     }
     const isStream = Boolean(options?.stream);
     if (this.#rest.length > 0) {

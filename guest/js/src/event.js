@@ -15,7 +15,7 @@ import {
 import { codedError } from './errors.js';
 import { fail } from './lifecycle.js';
 import { native } from './native.js';
-import { asInterface, constants, domText, invalidArg, invalidThis, missingArgs } from './webidl.js';
+import { asInterface, constants, domText, wrongType, invalidThis, missingArgs } from './webidl.js';
 
 const CUSTOM_INSPECT = Symbol.for('nodejs.util.inspect.custom');
 const NONE = 0;
@@ -23,7 +23,7 @@ const AT_TARGET = 2;
 
 function checkOptions(options) {
   if (options === undefined || options === null || isObject(options)) return options ?? undefined;
-  throw invalidArg('options', 'of type object', options);
+  throw wrongType('options', 'of type object', options);
 }
 
 /** `Event`. There is no tree of targets, so nothing captures or bubbles. */
@@ -295,7 +295,7 @@ export class PromiseRejectionEvent extends Event {
     if (arguments.length < 2) throw missingArgs('type', 'options');
     super(type, options);
     if (!isObject(options?.promise))
-      throw invalidArg('promise', 'of type object', options?.promise);
+      throw wrongType('promise', 'of type object', options?.promise);
     this.#promise = options.promise;
     this.#reason = options.reason;
   }
@@ -312,7 +312,7 @@ export class PromiseRejectionEvent extends Event {
 function isListener(listener) {
   if (listener === null || listener === undefined) return false;
   if (isObject(listener)) return true;
-  throw invalidArg('listener', 'an instance of EventListener', listener);
+  throw wrongType('listener', 'an instance of EventListener', listener);
 }
 
 const captures = (options) => Boolean(isObject(options) ? options.capture : options);
@@ -332,7 +332,7 @@ export class EventTarget {
     const passive = isObject(options) && Boolean(options.passive);
     const signal = isObject(options) ? options.signal : undefined;
     if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
-      throw invalidArg('options.signal', 'an instance of AbortSignal', signal, 'property');
+      throw wrongType('options.signal', 'an instance of AbortSignal', signal);
     }
     if (!isListener(listener) || signal?.aborted) return;
     const key = domText(type);
@@ -369,7 +369,7 @@ export class EventTarget {
   dispatchEvent(event) {
     checkTarget(this);
     if (arguments.length === 0) throw missingArgs('event');
-    if (!isEvent(event)) throw invalidArg('event', 'an instance of Event', event);
+    if (!isEvent(event)) throw wrongType('event', 'an instance of Event', event);
     if (!begin(event, this)) {
       throw codedError(
         'ERR_EVENT_RECURSION',

@@ -6,7 +6,7 @@ import { DOMException } from './dom-exception.js';
 import { typeError } from './errors.js';
 import { EventTarget } from './event.js';
 import { native, touch } from './native.js';
-import { asInterface, domText, invalidArg, invalidThis, missingArgs } from './webidl.js';
+import { asInterface, domText, wrongType, invalidThis, missingArgs } from './webidl.js';
 
 const CUSTOM_INSPECT = Symbol.for('nodejs.util.inspect.custom');
 /** Most entries that are kept; later ones are answered and forgotten. */
@@ -79,7 +79,7 @@ export class PerformanceMark extends PerformanceEntry {
   constructor(name, options = undefined) {
     if (arguments.length === 0) throw missingArgs('name');
     const start = options?.startTime ?? native.now();
-    if (typeof start !== 'number') throw invalidArg('startTime', 'of type number', start);
+    if (typeof start !== 'number') throw wrongType('startTime', 'of type number', start);
     if (start < 0) {
       throw typeError('ERR_PERFORMANCE_INVALID_TIMESTAMP', `${start} is not a valid timestamp`);
     }

@@ -14,6 +14,7 @@ import {
   NumberIsNaN,
   ObjectAssign,
   ObjectCreate,
+  ObjectDefineProperty,
   ObjectKeys,
   PromisePrototypeThen,
   PromiseResolve,
@@ -461,10 +462,15 @@ class ServerResponse extends EventEmitter {
   }
 
   get writeHead() {
-    return ownWriteHead ?? writeHead;
+    return isOurs(this) ? (ownWriteHead ?? writeHead) : writeHead;
   }
 
   set writeHead(given) {
+    if (!isOurs(this)) {
+      // A class that extends this one, or a response of its own (node/detached-response.js).
+      ObjectDefineProperty(this, 'writeHead', { configurable: true, value: given, writable: true });
+      return;
+    }
     ownWriteHead = given === writeHead ? null : given;
     // Off the shortest way.
     state.hasFields = true;
@@ -624,7 +630,20 @@ class ServerResponse extends EventEmitter {
 
 const { end, send } = ServerResponse.prototype;
 
+/** Whether it is `res`, or the class that it is of. */
+const isOurs = (self) => self === response || self === ServerResponse.prototype;
+
+let writeHeadOfOthers = null;
+
+/** What `writeHead` does for responses other than `res`, once there are any. */
+export function setWriteHeadOfOthers(work) {
+  writeHeadOfOthers = work;
+}
+
 function writeHead(status, messageOrHeaders, headers) {
+  if (this !== response && writeHeadOfOthers !== null) {
+    return ReflectApply(writeHeadOfOthers, this, [status, messageOrHeaders, headers]);
+  }
   if (state.answerBegun || isHeadWritten) throw headersSent('write');
   state.statusCode = checkStatus(status);
   const given = typeof messageOrHeaders === 'object' ? messageOrHeaders : headers;

@@ -71,8 +71,9 @@ export function received(value) {
   return ` Received type ${typeof value} (${shown})`;
 }
 
-/** Node's ERR_INVALID_ARG_TYPE: `invalidArg('size', 'of type number', '1')`. */
-export function invalidArg(name, expected, value, kind = 'argument') {
+/** Node's ERR_INVALID_ARG_TYPE: `wrongType('size', 'of type number', '1')`, or `'options.size'`. */
+export function wrongType(name, expected, value) {
+  const kind = name.includes('.') ? 'property' : 'argument';
   return typeError(
     'ERR_INVALID_ARG_TYPE',
     `The "${name}" ${kind} must be ${expected}.${received(value)}`,

@@ -294,6 +294,38 @@ test('a response of one’s own writes to the socket it is given, and leaves res
   assert.equal(result.headers['x-res'], '1');
 });
 
+test('a subclass of responses may put methods of its own in between, as light-my-request does', async () => {
+  const { v } = await client(`
+    const { inherits } = require('util');
+    const chunks = [];
+    function Own(request) { http.ServerResponse.call(this, request); }
+    inherits(Own, http.ServerResponse);
+    Own.prototype.write = function (data, encoding, callback) {
+      http.ServerResponse.prototype.write.call(this, data, encoding, callback);
+      if (this._hasBody) chunks.push(data);
+      return true;
+    };
+    Own.prototype.writeHead = function () {
+      chunks.push('head');
+      return http.ServerResponse.prototype.writeHead.apply(this, arguments);
+    };
+    Own.prototype.end = function (data, encoding, callback) {
+      if (data) this.write(data, encoding);
+      http.ServerResponse.prototype.end.call(this, callback);
+    };
+    const finish = (work, method) => new Promise((done) => {
+      const own = new Own({ method });
+      work(own, () => done(own._hasBody));
+    });
+    const told = [
+      await finish((own, done) => own.end('body', null, done), 'GET'),
+      await finish((own, done) => own.end('none', null, done), 'HEAD'),
+      await finish((own, done) => own.writeHead(204) && own.end('none', null, done), 'GET'),
+    ];
+    res.json([...told, chunks]);`);
+  assert.deepEqual(v, [true, false, false, ['head', 'body', 'head', 'head']]);
+});
+
 test('a request at the top level keeps the deployment out of a snapshot', async () => {
   await assert.rejects(run("require('http').get('http://a.b'); module.exports = () => {}"));
 });

@@ -65,7 +65,7 @@ fn assert_memory_is_fresh(pagemap_scan: bool) {
     let config = EngineConfig {
         sandboxes: 1,
         cache: folder.path().to_owned(),
-        swaps: folder.path().join("swaps"),
+        objection: None,
     };
     let reset = Reset {
         pagemap_scan,

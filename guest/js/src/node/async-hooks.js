@@ -7,7 +7,8 @@
 import { ObjectDefineProperties, ReflectApply, append } from '../primordials.js';
 import { current, enter, runIn } from '../async-context.js';
 import { codedError, typeError } from '../errors.js';
-import { checkFunction, wrongType } from './zlib-options.js';
+import { checkFunction } from './zlib-options.js';
+import { wrongType } from '../webidl.js';
 
 /** The context without one storage, with another value for it if one is given. */
 function changed(context, storage, ...value) {

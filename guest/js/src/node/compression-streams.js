@@ -6,7 +6,8 @@ import { viewBytes } from '../encoding.js';
 import { codedError, typeError } from '../errors.js';
 import { native } from '../native.js';
 import { TransformStream } from '../streams.js';
-import { constants, received } from './zlib-options.js';
+import { constants } from './zlib-options.js';
+import { received } from '../webidl.js';
 
 const { DEFLATE, DEFLATERAW, GUNZIP, GZIP, INFLATE, INFLATERAW } = constants;
 const { Z_FINISH, Z_NO_FLUSH } = constants;

@@ -20,7 +20,7 @@ import { codedError, rangeError } from '../errors.js';
 import { fieldName, fieldValue } from '../fields.js';
 import { headersSent } from '../lifecycle.js';
 import { nextTick } from '../process.js';
-import { ServerResponse, response } from '../response.js';
+import { ServerResponse, response, setWriteHeadOfOthers } from '../response.js';
 
 /** What each of them knows. */
 const states = new WeakMap();
@@ -154,8 +154,13 @@ const methods = {
   },
 
   end(chunk, encoding, callback) {
-    if (typeof chunk === 'function') return this.end(undefined, undefined, chunk);
-    if (typeof encoding === 'function') return this.end(chunk, undefined, encoding);
+    // Not `this.end`, which may be a subclass's that calls this one.
+    if (typeof chunk === 'function') {
+      return ReflectApply(methods.end, this, [undefined, undefined, chunk]);
+    }
+    if (typeof encoding === 'function') {
+      return ReflectApply(methods.end, this, [chunk, undefined, encoding]);
+    }
     const state = of(this);
     if (state.isEnded) return this;
     const bytes = chunk === undefined || chunk === null ? undefined : bytesOf(chunk, encoding);
@@ -203,6 +208,7 @@ const methods = {
 
 function writeHead(status, messageOrHeaders, headers) {
   const state = of(this);
+  if (state === undefined) throw new TypeError('writeHead was called on something else');
   if (state.head) throw headersSent('write');
   if (!(status >= 100 && status <= 999)) {
     throw rangeError('ERR_HTTP_INVALID_STATUS_CODE', `Invalid status code: ${status}`);
@@ -217,6 +223,7 @@ function writeHead(status, messageOrHeaders, headers) {
     for (const name of ObjectKeys(given ?? {})) setField(state, name, given[name]);
   }
   state.head = writeHeadText(this, state);
+  if (isBodiless(state)) this._hasBody = false;
   return this;
 }
 
@@ -236,7 +243,6 @@ const getters = {
   writableEnded: (state) => state.isEnded,
   writableFinished: (state) => state.isFinished,
   writableLength: () => 0,
-  writeHead: () => writeHead,
 };
 
 const setters = {
@@ -250,6 +256,7 @@ const setters = {
 
 /** Lets the members of the class tell these responses from `res`; not before there is one. */
 function split() {
+  setWriteHeadOfOthers(writeHead);
   for (const name of ObjectKeys(methods)) {
     const original = plain[name];
     const own = methods[name];
@@ -298,5 +305,6 @@ export function detach(self, request) {
     waiting: [],
   });
   ReflectApply(EventEmitter, self, []);
-  ObjectAssign(self, { statusMessage: '' });
+  // `_hasBody` is what Node's own has, and `light-my-request` looks at it.
+  ObjectAssign(self, { statusMessage: '', _hasBody: request?.method !== 'HEAD' });
 }

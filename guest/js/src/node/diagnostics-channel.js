@@ -15,7 +15,8 @@ import {
   append,
 } from '../primordials.js';
 import { nextTick } from '../process.js';
-import { checkFunction, wrongType } from './zlib-options.js';
+import { checkFunction } from './zlib-options.js';
+import { wrongType } from '../webidl.js';
 
 const channels = new SafeMap();
 

@@ -10,7 +10,7 @@ import {
 import { Buffer } from '../buffer.js';
 import { TextDecoder } from '../encoding.js';
 import { typeError } from '../errors.js';
-import { wrongType } from './zlib-options.js';
+import { wrongType } from '../webidl.js';
 
 const NAMES = {
   __proto__: null,

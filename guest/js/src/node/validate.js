@@ -10,26 +10,13 @@ import {
   StringPrototypeSlice,
   isObject,
 } from '../primordials.js';
+import { received } from '../webidl.js';
 
 /** An error whose `code` its stack shows, as Node's own have. */
 function nodeError(Kind, code, message) {
   const error = new Kind(message);
   error.code = code;
   return error;
-}
-
-/** What was given instead, as Node tells it at the end of a message. */
-export function received(value) {
-  if (value === null || value === undefined) return ` Received ${value}`;
-  if (typeof value === 'function') return ` Received function ${value.name}`;
-  if (typeof value === 'object') {
-    const name = value.constructor?.name;
-    if (name) return ` Received an instance of ${name}`;
-    return ` Received ${inspect(value, { depth: -1 })}`;
-  }
-  let text = inspect(value, { colors: false });
-  if (text.length > 28) text = `${StringPrototypeSlice(text, 0, 25)}...`;
-  return ` Received type ${typeof value} (${text})`;
 }
 
 const KINDS = ['string', 'function', 'number', 'object', 'boolean', 'bigint', 'symbol'];

@@ -9,6 +9,7 @@ import {
 } from '../primordials.js';
 import { codedError, rangeError, typeError } from '../errors.js';
 import { inspect } from 'node-inspect-extracted';
+import { wrongType } from '../webidl.js';
 
 const DECODER_ERRORS = {
   FORMAT_EXUBERANT_NIBBLE: -1,
@@ -148,28 +149,6 @@ for (const name of [
   codes[constants[name]] = name;
 }
 Object.freeze(codes);
-
-/** What Node says of a value that it did not want. */
-export function received(value) {
-  if (value === undefined || value === null) return ` Received ${value}`;
-  if (typeof value === 'function') return ` Received function ${value.name}`;
-  if (typeof value === 'object') {
-    if (value.constructor?.name) return ` Received an instance of ${value.constructor.name}`;
-    return ` Received ${inspect(value, { depth: -1 })}`;
-  }
-  let text = inspect(value, { colors: false });
-  if (text.length > 28) text = `${text.slice(0, 25)}...`;
-  return ` Received type ${typeof value} (${text})`;
-}
-
-/** Node's error for an argument or option of the wrong type. */
-export function wrongType(name, expected, value) {
-  const kind = name.includes('.') ? 'property' : 'argument';
-  return typeError(
-    'ERR_INVALID_ARG_TYPE',
-    `The "${name}" ${kind} must be ${expected}.${received(value)}`,
-  );
-}
 
 function outOfRange(name, range, value) {
   return rangeError(

@@ -23,8 +23,8 @@ import {
   codes,
   constants,
   tooLarge,
-  wrongType,
 } from './zlib-options.js';
+import { wrongType } from '../webidl.js';
 
 const { Transform, finished } = stream;
 

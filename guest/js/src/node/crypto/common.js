@@ -6,6 +6,7 @@ import { viewBytes } from '../../encoding.js';
 import { codedError, rangeError, typeError } from '../../errors.js';
 import { native } from '../../native.js';
 import { nextTick } from '../../process.js';
+import { wrongType } from '../../webidl.js';
 
 /** The bytes that an operation makes, or a word for why it did not happen. */
 export const attempt = native.crypto;
@@ -46,29 +47,6 @@ export function opensslError(number, library, reason) {
 /** A `DOMException` of this name. */
 export function domError(name, message) {
   return new DOMException(message, name);
-}
-
-/** How Node describes what it was given instead. */
-export function received(value) {
-  if (value === undefined || value === null) return `Received ${value}`;
-  if (typeof value === 'function') return `Received function ${value.name}`;
-  if (typeof value === 'object') {
-    const { name } = value.constructor ?? {};
-    return name ? `Received an instance of ${name}` : 'Received [Object: null prototype] {}';
-  }
-  let text = typeof value === 'string' ? `'${value}'` : String(value);
-  if (typeof value === 'bigint') text += 'n';
-  if (text.length > 28) text = `${text.slice(0, 25)}...`;
-  return `Received type ${typeof value} (${text})`;
-}
-
-/** An argument or `options.…` property of the wrong type. */
-export function wrongType(name, expected, value) {
-  const kind = name.includes('.') ? 'property' : 'argument';
-  return typeError(
-    'ERR_INVALID_ARG_TYPE',
-    `The "${name}" ${kind} must be ${expected}. ${received(value)}`,
-  );
 }
 
 function shown(value) {

@@ -14,8 +14,8 @@ import {
   operate,
   outOfRange,
   toArrayBuffer,
-  wrongType,
 } from './common.js';
+import { wrongType } from '../../webidl.js';
 import { keyBytes } from './keys.js';
 
 function checkPbkdf2(password, salt, iterations, keylen, digest) {

@@ -14,9 +14,9 @@ import {
   operate,
   random,
   toArrayBuffer,
-  wrongType,
   wrongValue,
 } from './common.js';
+import { wrongType } from '../../webidl.js';
 import { Malformed, trim } from './der.js';
 import { CURVES, RSA_PRIVATE, ecPrivate, ecPublic, edPrivate, publicParts } from './formats.js';
 import { KeyObject, asymmetricKey, checkCurve, keyParts, secretKey } from './keys.js';

@@ -10,9 +10,9 @@ import {
   encoded,
   same,
   slice,
-  wrongType,
   wrongValue,
 } from './common.js';
+import { wrongType } from '../../webidl.js';
 import {
   CURVES,
   curveName,

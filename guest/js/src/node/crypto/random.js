@@ -5,7 +5,8 @@ import { randomUUID as uuid } from '../../crypto.js';
 import { viewBytes } from '../../encoding.js';
 import { native, touch } from '../../native.js';
 import { nextTick } from '../../process.js';
-import { checkFunction, checkObject, outOfRange, random, wrongType } from './common.js';
+import { checkFunction, checkObject, outOfRange, random } from './common.js';
+import { wrongType } from '../../webidl.js';
 
 /** The most that is given at once. Node allows more, which no sandbox could hold. */
 const RANDOM_BYTES_MAX = 2147483647;
