@@ -24,11 +24,12 @@ pub(super) struct Inner {
 }
 
 impl Image {
-    /// Makes an image from a snapshot that the same engine took. Blocks while it compiles: a
-    /// millisecond or so, because an image holds no code.
+    /// Makes an image from a snapshot that the same engine took. Blocks for a millisecond or so to
+    /// compile it, because an image holds no code, and for some tens while the kernel seals the
+    /// file that sandboxes are mapped from.
     ///
     /// # Errors
-    /// If the snapshot is not one of this engine.
+    /// If the snapshot is not one of this engine, or the file cannot be made.
     pub fn new(engine: &Engine, snapshot: &[u8], files: Option<PathBuf>) -> Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {
