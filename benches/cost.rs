@@ -141,23 +141,20 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("a runtime of one thread needs nothing that can be missing");
-    if let Some(name) = &arguments.only {
-        let work = Box::pin(run_only(name, arguments.rounds));
-        return match runtime.block_on(tokio::task::unconstrained(work)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
-            }
-        };
-    }
-    match runtime.block_on(tokio::task::unconstrained(Box::pin(run(&arguments)))) {
-        Ok(report) => finish(&arguments, &report),
-        Err(error) => {
+    let work = async {
+        match &arguments.only {
+            Some(name) => run_only(name, arguments.rounds).await,
+            None => run(&arguments)
+                .await
+                .map(|report| finish(&arguments, &report)),
+        }
+    };
+    runtime
+        .block_on(tokio::task::unconstrained(Box::pin(work)))
+        .unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
-        }
-    }
+        })
 }
 
 fn finish(arguments: &Arguments, report: &Report) -> ExitCode {
@@ -181,7 +178,7 @@ fn finish(arguments: &Arguments, report: &Report) -> ExitCode {
 }
 
 /// Batches of one case in fresh sandboxes, and the median of each.
-async fn run_only(name: &str, rounds: u32) -> Result<()> {
+async fn run_only(name: &str, rounds: u32) -> Result<ExitCode> {
     let peer = peer::start().context("cannot start the server that functions fetch from")?;
     let mut host = Host::new(sandbox::SANDBOXES).await?;
     let cases = cases::all(peer);
@@ -193,7 +190,7 @@ async fn run_only(name: &str, rounds: u32) -> Result<()> {
         subject.batch(&host).await?;
     }
     println!("{}", subject.row);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run(arguments: &Arguments) -> Result<Report> {

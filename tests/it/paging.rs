@@ -85,6 +85,23 @@ async fn assert_counts_one(server: &Server, function: &str) {
     }
 }
 
+/// The engine is replaced by one without the scan, which says why; the function counts one before,
+/// in between and after.
+async fn assert_replaced(server: &Server, function: &str, why: &str) {
+    let waited = Instant::now();
+    let engine = loop {
+        let engine = server.status().await["engine"].clone();
+        if engine["pagemap_scan"] == false {
+            break engine;
+        }
+        assert!(waited.elapsed() < PATIENCE, "the scan is still in force");
+        assert_counts_one(server, function).await;
+    };
+    let reason = engine["reason"].as_str().unwrap();
+    assert!(reason.contains(why), "{reason}");
+    assert_counts_one(server, function).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_swap_active_the_scan_is_not_used_and_functions_work() {
     for text in [ACTIVE, ""] {
@@ -114,18 +131,7 @@ async fn pages_that_are_moved_replace_the_engine() {
     server.deploy("counts", COUNTER).await;
     assert_counts_one(&server, "counts").await;
     kernel.count(MOVED);
-    let waited = Instant::now();
-    let engine = loop {
-        let engine = server.status().await["engine"].clone();
-        if engine["pagemap_scan"] == false {
-            break engine;
-        }
-        assert!(waited.elapsed() < PATIENCE, "the scan is still in force");
-        assert_counts_one(&server, "counts").await;
-    };
-    let reason = engine["reason"].as_str().unwrap();
-    assert!(reason.contains("moves pages"), "{reason}");
-    assert_counts_one(&server, "counts").await;
+    assert_replaced(&server, "counts", "moves pages").await;
     // What was moved before the start is over.
     drop(server);
     assert!(has_scan(&kernel.server(None).await).await);
@@ -150,19 +156,7 @@ async fn swap_that_comes_up_later_replaces_the_engine_under_way() {
     assert_eq!(response.chunk().await.unwrap().unwrap(), "begun ");
 
     swaps.write(ACTIVE);
-    let waited = Instant::now();
-    let engine = loop {
-        let engine = server.status().await["engine"].clone();
-        if engine["pagemap_scan"] == false {
-            break engine;
-        }
-        assert!(waited.elapsed() < PATIENCE, "the scan is still in force");
-        // In between, too, every invocation is a fresh one.
-        assert_counts_one(&server, "before").await;
-    };
-    let reason = engine["reason"].as_str().unwrap();
-    assert!(reason.contains("swap is active"), "{reason}");
-    assert_counts_one(&server, "before").await;
+    assert_replaced(&server, "before", "swap is active").await;
     server.deploy("after", COUNTER).await;
     assert_counts_one(&server, "after").await;
     // What ran on the old engine goes on to its end.
