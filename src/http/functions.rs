@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Query, RawPathParams, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::Http;
 use super::body::Unread;
+use super::path::{OfFunction, OfTenant, OfVersion};
 use super::problem::Problem;
 use crate::deploy::{Settings, Upload, UploadKind, is_source_name};
 use crate::error::{Code, Error};
-use crate::id::{FunctionName, TenantId};
 use crate::limits;
 use crate::store::{Deployment, Evaluation, LogLine};
 
@@ -26,74 +26,6 @@ const SETTINGS: &str = "x-ampoule-settings";
 const DEFAULT_FILENAME: &str = "index.js";
 /// The same for a source that says it is TypeScript.
 const TYPESCRIPT_FILENAME: &str = "index.ts";
-
-/// The tenant that a path names.
-pub(super) struct OfTenant(pub(super) TenantId);
-
-/// The function that a path names.
-pub(super) struct OfFunction(pub(super) TenantId, pub(super) FunctionName);
-
-/// The version that a path names.
-pub(super) struct OfVersion(pub(super) TenantId, pub(super) FunctionName, pub(super) u64);
-
-impl<S: Send + Sync> FromRequestParts<S> for OfTenant {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = Params::of(parts, state).await?;
-        Ok(Self(params.name("tenant")?))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for OfFunction {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = Params::of(parts, state).await?;
-        Ok(Self(params.name("tenant")?, params.name("function")?))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = Params::of(parts, state).await?;
-        let (tenant, function) = (params.name("tenant")?, params.name("function")?);
-        let version = params
-            .get("version")
-            .parse()
-            .map_err(|_| Problem::new(Code::BadRequest, "a version is a whole number from 1"))?;
-        Ok(Self(tenant, function, version))
-    }
-}
-
-/// The decoded parameters of a path.
-struct Params(RawPathParams);
-
-impl Params {
-    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let params = params
-            .map_err(|_| Problem::new(Code::InvalidName, "a name in the path is not UTF-8"))?;
-        Ok(Self(params))
-    }
-
-    fn get(&self, wanted: &str) -> &str {
-        let mut params = self.0.iter();
-        params
-            .find(|(name, _)| *name == wanted)
-            .map_or("", |(_, value)| value)
-    }
-
-    fn name<T: std::str::FromStr<Err = crate::id::InvalidName>>(
-        &self,
-        wanted: &str,
-    ) -> Result<T, Problem> {
-        let name = self.get(wanted).parse::<T>();
-        name.map_err(|error| Problem::new(Code::InvalidName, error.to_string()))
-    }
-}
 
 /// `PUT …/functions/{function}`: stores a new version.
 pub(super) async fn deploy(

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::Http;
-use super::functions::OfFunction;
+use super::path::OfFunction;
 use super::problem::Problem;
 use crate::error::Code;
 use crate::id::{FunctionName, TenantId};

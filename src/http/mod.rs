@@ -10,7 +10,9 @@ mod fields;
 mod functions;
 mod invoke;
 mod logs;
+mod openapi;
 mod ops;
+mod path;
 mod problem;
 
 use std::any::Any;
@@ -27,6 +29,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
 
 use self::auth::Access;
 use self::problem::Problem;
@@ -117,10 +120,21 @@ pub(crate) fn router(http: Arc<Http>) -> Router {
 }
 
 fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
+    let (router, document) = routes().split_for_parts();
+    router
+        .merge(openapi::route(&document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(http), auth::guard))
+        .layer(from_fn(uncached))
+}
+
+/// The routes of the control plane. Those that `routes!` adds are in the OpenAPI document.
+fn routes() -> OpenApiRouter<Arc<Http>> {
     let one = get(functions::show)
         .put(functions::deploy)
         .delete(functions::delete);
-    Router::new()
+    openapi::router()
         .route("/status", get(ops::status))
         .route("/tenants/{tenant}/functions", get(functions::list))
         .route("/tenants/{tenant}/functions/{function}", one)
@@ -140,10 +154,6 @@ fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
             "/tenants/{tenant}/functions/{function}/versions/{version}/activate",
             post(functions::activate),
         )
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
-        .layer(from_fn_with_state(Arc::clone(http), auth::guard))
-        .layer(from_fn(uncached))
 }
 
 /// What the control plane answers is for the one who asked, and is what it says it is.

@@ -78,6 +78,9 @@ fn open_now(path: &Path) -> Result<Database, Error> {
             verify(path, &mut database)?;
         }
         check_format(path, &database)?;
+        schema::complete(&database).map_err(|source| Error::Unavailable {
+            source: Arc::new(source),
+        })?;
         Ok(database)
     })
 }

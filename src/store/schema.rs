@@ -97,6 +97,19 @@ pub(super) fn initialise(database: &redb::Database, format: u64) -> Result<(), F
     Ok(())
 }
 
+/// Makes the tables that an older build of the same format did not have yet.
+pub(super) fn complete(database: &redb::Database) -> Result<(), Fault> {
+    let transaction = database.begin_write()?;
+    let tables_before = transaction.list_tables()?.count();
+    drop(Tables::open(&transaction, 0)?);
+    if transaction.list_tables()?.count() == tables_before {
+        transaction.abort()?;
+    } else {
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
 /// The format that the file was written in; `None` when another program made the file.
 pub(super) fn format_of(database: &redb::Database) -> Result<Option<u64>, Fault> {
     let transaction: ReadTransaction = database.begin_read()?;
