@@ -48,7 +48,6 @@ impl Modify for Key {
 /// A problem (RFC 9457): the body of every answer that is not a success.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "describes what problem.rs writes")]
 pub(super) struct ProblemBody {
     /// Where the page on the code is: `/errors/{code}`.
     r#type: String,
