@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use utoipa::ToSchema;
 
 use crate::config::Config;
 use crate::deploy::{Deploy, Images};
@@ -37,6 +39,25 @@ pub struct App {
     pub images: Images,
     tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// What the engine has in force.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EngineStatus {
+    /// Whether the memory of sandboxes comes from a pool.
+    pub pooling: bool,
+    /// Whether sandboxes start from a copy-on-write image.
+    pub copy_on_write: bool,
+    /// Whether the kernel says which pages a sandbox wrote to, so that only these are reset.
+    pub pagemap_scan: bool,
+    /// Why, or why not.
+    pub reason: String,
+    /// Names the engine's build: snapshots of another one are made anew.
+    pub key: String,
+    /// Images in memory.
+    pub images: usize,
+    /// Size of the engine's own snapshot, in bytes.
+    pub engine_snapshot_bytes: usize,
 }
 
 impl App {
@@ -122,17 +143,17 @@ impl App {
     }
 
     /// The engine's part of the status page.
-    pub fn engine_status(&self) -> serde_json::Value {
+    pub fn engine_status(&self) -> EngineStatus {
         let engine = self.images.engine();
-        serde_json::json!({
-            "pooling": true,
-            "copy_on_write": true,
-            "pagemap_scan": engine.reset().pagemap_scan,
-            "reason": engine.reset().reason,
-            "key": engine.key(),
-            "images": self.images.len(),
-            "engine_snapshot_bytes": engine.base_bytes(),
-        })
+        EngineStatus {
+            pooling: true,
+            copy_on_write: true,
+            pagemap_scan: engine.reset().pagemap_scan,
+            reason: engine.reset().reason.clone(),
+            key: engine.key().to_owned(),
+            images: self.images.len(),
+            engine_snapshot_bytes: engine.base_bytes(),
+        }
     }
 
     /// From now on, new invocations are refused and the server is not ready.

@@ -124,7 +124,7 @@ struct Shared {
 }
 
 /// Counts since the start, for the status page.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[derive(Debug, Clone, Copy, serde::Serialize, utoipa::ToSchema)]
 pub struct Counts {
     /// Invocations that were admitted.
     pub started: u64,

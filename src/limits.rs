@@ -4,6 +4,7 @@
 //! [`Limits::DEFAULT`], never above [`Limits::MAX`].
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Longest tenant or function name.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -67,7 +68,7 @@ pub const IMAGES_MAX: usize = 2000;
 pub const FUEL_SLICE: u64 = 2_000_000;
 
 /// What one invocation of a function may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Limits {
     /// CPU: WebAssembly instructions, as wasmtime counts fuel.
     pub fuel: u64,
@@ -110,7 +111,7 @@ impl Limits {
 }
 
 /// Limits as a deployment writes them: only those that differ from the default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitOverrides {
     /// See [`Limits::fuel`].

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::UploadKind;
 use super::archive::File;
@@ -35,7 +36,7 @@ const COMPILED: [(&str, &str); 5] = [
 ];
 
 /// Settings as the caller writes them; everything has a default.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Environment variables: names of letters, digits and `_`, not starting with a digit.

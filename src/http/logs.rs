@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::Uri;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
 use super::path::OfFunction;
@@ -17,7 +17,7 @@ use super::problem::Problem;
 use crate::error::Code;
 use crate::id::{FunctionName, TenantId};
 use crate::limits;
-use crate::store::{self, LogLine, Logs};
+use crate::store::{self, Level, LogLine, Logs};
 
 /// Lines in one answer when the request does not say.
 const LINES_DEFAULT: usize = 100;
@@ -28,12 +28,43 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Longest wait for a line, in milliseconds.
 const WAIT_MS_MAX: u64 = 30_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
+    /// Only lines after this cursor; without it, the newest ones.
+    #[param(pattern = "^[0-9]+$")]
     after: Option<String>,
+    /// Lines to answer at most: 100 otherwise, and never more than 10,000.
     limit: Option<usize>,
+    /// When there is no line yet, wait this long for one: at most 30,000 ms.
     wait_ms: Option<u64>,
+    /// Only lines of this invocation.
     invocation: Option<String>,
+}
+
+/// Lines of a log, in ascending order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogPage)]
+pub(super) struct PageBody {
+    lines: Vec<LineBody>,
+    /// Where to go on, also when there was no line.
+    cursor: String,
+}
+
+/// A line of a log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogLine)]
+struct LineBody {
+    /// Its place in the log.
+    cursor: String,
+    /// Unix time in milliseconds.
+    timestamp_ms: u64,
+    level: Level,
+    message: String,
+    /// The invocation that logged it; null while a version was loaded.
+    invocation: Option<String>,
+    /// The version that was running.
+    version: u64,
 }
 
 /// What of which log to read.
@@ -52,11 +83,20 @@ struct Reading {
 ///
 /// # Cancel safety
 /// Reads only.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/functions/{function}/logs",
+    operation_id = "read_logs",
+    tag = "logs",
+    summary = "Read a function's log, and wait for its next line",
+    params(OfFunction, Wanted),
+    responses((status = 200, description = "The lines", body = PageBody))
+)]
 pub(super) async fn logs(
     State(http): State<Arc<Http>>,
     OfFunction(tenant, function): OfFunction,
     uri: Uri,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<PageBody>, Problem> {
     let wanted = Query::<Wanted>::try_from_uri(&uri);
     let wanted = wanted
         .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?
@@ -165,25 +205,28 @@ fn parse_cursor(text: &str) -> Result<u64, Problem> {
 }
 
 /// The answer; its cursor is where to go on, also when there was no line.
-fn page(lines: &[(u64, LogLine)], after: Option<u64>) -> Value {
-    let cursor = lines
-        .last()
-        .map(|(cursor, _)| *cursor)
-        .or(after)
-        .unwrap_or(0);
-    let lines: Vec<Value> = lines
-        .iter()
-        .map(|(cursor, line)| line_json(*cursor, line))
-        .collect();
-    json!({ "lines": lines, "cursor": cursor.to_string() })
+fn page(lines: &[(u64, LogLine)], after: Option<u64>) -> PageBody {
+    let last = lines.last().map(|(cursor, _)| *cursor);
+    PageBody {
+        lines: lines
+            .iter()
+            .map(|(cursor, line)| LineBody::of(*cursor, line))
+            .collect(),
+        cursor: last.or(after).unwrap_or(0).to_string(),
+    }
 }
 
-fn line_json(cursor: u64, line: &LogLine) -> Value {
-    let invocation = Some(&line.invocation).filter(|id| !id.is_empty());
-    json!({
-        "cursor": cursor.to_string(), "timestamp_ms": line.timestamp_ms, "level": line.level,
-        "message": line.message, "invocation": invocation, "version": line.version,
-    })
+impl LineBody {
+    fn of(cursor: u64, line: &LogLine) -> Self {
+        Self {
+            cursor: cursor.to_string(),
+            timestamp_ms: line.timestamp_ms,
+            level: line.level,
+            message: line.message.clone(),
+            invocation: Some(line.invocation.clone()).filter(|id| !id.is_empty()),
+            version: line.version,
+        }
+    }
 }
 
 #[cfg(test)]

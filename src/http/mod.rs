@@ -6,6 +6,7 @@
 
 mod auth;
 mod body;
+mod deploy;
 mod fields;
 mod functions;
 mod invoke;
@@ -14,6 +15,7 @@ mod openapi;
 mod ops;
 mod path;
 mod problem;
+mod versions;
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
@@ -26,10 +28,11 @@ use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, get};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::auth::Access;
 use self::problem::Problem;
@@ -122,7 +125,7 @@ pub(crate) fn router(http: Arc<Http>) -> Router {
 fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
     let (router, document) = routes().split_for_parts();
     router
-        .merge(openapi::route(&document))
+        .merge(openapi::route(document))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(http), auth::guard))
@@ -131,29 +134,14 @@ fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
 
 /// The routes of the control plane. Those that `routes!` adds are in the OpenAPI document.
 fn routes() -> OpenApiRouter<Arc<Http>> {
-    let one = get(functions::show)
-        .put(functions::deploy)
-        .delete(functions::delete);
     openapi::router()
-        .route("/status", get(ops::status))
-        .route("/tenants/{tenant}/functions", get(functions::list))
-        .route("/tenants/{tenant}/functions/{function}", one)
-        .route(
-            "/tenants/{tenant}/functions/{function}/logs",
-            get(logs::logs),
-        )
-        .route(
-            "/tenants/{tenant}/functions/{function}/versions",
-            get(functions::versions),
-        )
-        .route(
-            "/tenants/{tenant}/functions/{function}/versions/{version}",
-            delete(functions::delete_version),
-        )
-        .route(
-            "/tenants/{tenant}/functions/{function}/versions/{version}/activate",
-            post(functions::activate),
-        )
+        .routes(routes!(ops::status))
+        .routes(routes!(functions::list))
+        .routes(routes!(functions::show, deploy::deploy, functions::delete))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::delete))
+        .routes(routes!(versions::activate))
+        .routes(routes!(logs::logs))
 }
 
 /// What the control plane answers is for the one who asked, and is what it says it is.

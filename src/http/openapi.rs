@@ -9,12 +9,17 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use serde::Serialize;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http as HttpScheme, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi as _, ToSchema};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Http;
+use crate::deploy::Settings;
+use crate::id::{DeploymentId, FunctionName, TenantId};
+use crate::limits;
 
 /// Where the control plane is.
 const PREFIX: &str = "/api/v1";
@@ -29,7 +34,7 @@ const PREFIX: &str = "/api/v1";
     ),
     servers((url = PREFIX)),
     security(("key" = [])),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, Settings)),
     modifiers(&Key)
 )]
 struct Document;
@@ -74,8 +79,9 @@ pub(super) fn router() -> OpenApiRouter<Arc<Http>> {
     OpenApiRouter::with_openapi(Document::openapi())
 }
 
-/// `GET /api/v1/openapi.json`: the document.
-pub(super) fn route(document: &OpenApi) -> Router<Arc<Http>> {
+/// `GET /api/v1/openapi.json`: the document, of a router that is complete.
+pub(super) fn route(mut document: OpenApi) -> Router<Arc<Http>> {
+    complete(&mut document);
     // A document of plain strings and maps always has a JSON text.
     let text = document.to_json().unwrap_or_default();
     let answer = move || {
@@ -84,3 +90,120 @@ pub(super) fn route(document: &OpenApi) -> Router<Arc<Http>> {
     };
     Router::new().route("/openapi.json", get(answer))
 }
+
+/// What any operation may be refused with: status and codes.
+const ANY: &[(&str, &str)] = &[
+    (
+        "400",
+        "The request is not well formed, or a name is not allowed",
+    ),
+    ("401", "A valid key is needed: `unauthorized`"),
+    (
+        "403",
+        "The key, or where the request comes from, does not allow this",
+    ),
+    (
+        "404",
+        "What the path names is not there, or is another tenant's",
+    ),
+    ("429", "Too many requests of this tenant"),
+    (
+        "431",
+        "The request target or header section is too large: `fields_too_large`",
+    ),
+    ("500", "The server failed: `internal`"),
+    (
+        "503",
+        "The server is stopping, or its store is busy or cannot be reached",
+    ),
+];
+/// What an operation that takes a body may be refused with besides.
+const WITH_BODY: &[(&str, &str)] = &[
+    ("408", "The body took too long to arrive: `request_timeout`"),
+    ("413", "The body is too large"),
+];
+
+/// Adds to every operation what any may be refused with, where the operation says nothing of it.
+fn complete(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            refuse(operation, ANY);
+            if operation.request_body.is_some() {
+                refuse(operation, WITH_BODY);
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn refuse(operation: &mut Operation, refusals: &[(&str, &str)]) {
+    let responses = &mut operation.responses.responses;
+    for (status, description) in refusals {
+        let problem = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("Problem")))
+            .build();
+        let response = ResponseBuilder::new()
+            .description(*description)
+            .content("application/problem+json", problem)
+            .build();
+        responses
+            .entry((*status).to_owned())
+            .or_insert(RefOr::T(response));
+    }
+}
+
+/// A body of bytes, such as an archive.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes what is read as bytes")]
+pub(super) struct Binary(Vec<u8>);
+
+/// The names that tenants and functions may have.
+fn name_schema(description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .min_length(Some(1))
+        .max_length(Some(limits::NAME_BYTES_MAX))
+        .pattern(Some("^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))
+        .into()
+}
+
+impl PartialSchema for TenantId {
+    fn schema() -> RefOr<Schema> {
+        name_schema("The name of a tenant")
+    }
+}
+
+impl ToSchema for TenantId {}
+
+impl PartialSchema for FunctionName {
+    fn schema() -> RefOr<Schema> {
+        name_schema("The name of a function")
+    }
+}
+
+impl ToSchema for FunctionName {}
+
+impl PartialSchema for DeploymentId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The id of a deployment: a ULID"))
+            .pattern(Some("^[0-9A-HJKMNP-TV-Z]{26}$"))
+            .into()
+    }
+}
+
+impl ToSchema for DeploymentId {}

@@ -7,10 +7,13 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Http;
 use super::problem::Problem;
+use crate::app::EngineStatus;
+use crate::dispatch::Counts;
 use crate::error::Code;
 
 macro_rules! pages {
@@ -87,13 +90,31 @@ pub(super) async fn readyz(State(http): State<Arc<Http>>) -> Result<&'static str
     Ok("ok")
 }
 
+/// What the server is and does.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Status)]
+pub(super) struct StatusBody {
+    /// The version of the server.
+    version: &'static str,
+    engine: EngineStatus,
+    invocations: Counts,
+}
+
 /// `GET /api/v1/status`
-pub(super) async fn status(State(http): State<Arc<Http>>) -> Json<Value> {
-    Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "engine": http.app.engine_status(),
-        "invocations": http.app.dispatch.counts(),
-    }))
+#[utoipa::path(
+    get,
+    path = "/status",
+    operation_id = "show_status",
+    tag = "server",
+    summary = "Show what the server is and does",
+    responses((status = 200, description = "The status", body = StatusBody))
+)]
+pub(super) async fn status(State(http): State<Arc<Http>>) -> Json<StatusBody> {
+    Json(StatusBody {
+        version: env!("CARGO_PKG_VERSION"),
+        engine: http.app.engine_status(),
+        invocations: http.app.dispatch.counts(),
+    })
 }
 
 /// `GET /errors/{code}`: where the `type` of every problem leads.

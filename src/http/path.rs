@@ -4,6 +4,10 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{IntoParams, PartialSchema};
 
 use super::problem::Problem;
 use crate::error::Code;
@@ -81,4 +85,43 @@ impl Params {
         let name = self.get(wanted).parse::<T>();
         name.map_err(|error| Problem::new(Code::InvalidName, error.to_string()))
     }
+}
+
+impl IntoParams for OfTenant {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![parameter("tenant", TenantId::schema())]
+    }
+}
+
+impl IntoParams for OfFunction {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            parameter("tenant", TenantId::schema()),
+            parameter("function", FunctionName::schema()),
+        ]
+    }
+}
+
+impl IntoParams for OfVersion {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .description(Some("The number of a version"))
+            .minimum(Some(1));
+        vec![
+            parameter("tenant", TenantId::schema()),
+            parameter("function", FunctionName::schema()),
+            parameter("version", number.into()),
+        ]
+    }
+}
+
+/// A parameter of a path, as the OpenAPI document describes it.
+pub(super) fn parameter(name: &str, schema: RefOr<Schema>) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(schema))
+        .build()
 }

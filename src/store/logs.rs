@@ -9,6 +9,7 @@ use std::sync::Arc;
 use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::schema::{LOGS, Tables};
 use super::{Error, Fault, Shared};
@@ -24,7 +25,9 @@ const READ_BYTES_MAX: usize = 4 << 20;
 const TRIM_SLACK: u64 = 256;
 
 /// How grave a log line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// `console.trace`.

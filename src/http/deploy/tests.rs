@@ -1,13 +1,9 @@
-//! What a deploy request says, and how a version is shown.
-
-use std::collections::BTreeMap;
+//! What a deploy request says, and what loading logged.
 
 use axum::http::{HeaderValue, Request};
+use serde_json::json;
 
 use super::*;
-use crate::id::DeploymentId;
-use crate::limits::LimitOverrides;
-use crate::store::Level;
 
 fn kind(target: &str, content_type: &str) -> Result<String, Problem> {
     let request = Request::builder()
@@ -100,56 +96,6 @@ fn settings_are_json_in_a_header() {
     }
 }
 
-fn deployment(evaluation: Evaluation) -> Deployment {
-    Deployment {
-        id: DeploymentId::new(0),
-        tenant: "acme".parse().unwrap(),
-        function: "shop".parse().unwrap(),
-        version: 3,
-        created_ms: 1,
-        entry: "index.js".to_owned(),
-        env: BTreeMap::from([("SECRET".to_owned(), "s3cret".to_owned())]),
-        limits: LimitOverrides {
-            wall_ms: Some(5),
-            ..LimitOverrides::default()
-        },
-        route: None,
-        evaluation,
-        files: 2,
-        source_bytes: 20,
-        snapshot_bytes: 30,
-    }
-}
-
-#[test]
-fn a_version_shows_everything_but_the_values_of_its_environment() {
-    let reason = "Date.now() at index.js:1:17".to_owned();
-    let deployment = deployment(Evaluation::PerRequest { reason });
-    let version = Value::Object(version_json(&deployment, true));
-    assert!(!version.to_string().contains("s3cret"));
-    assert_eq!(
-        version,
-        json!({
-            "tenant": "acme", "function": "shop", "version": 3,
-            "deployment": deployment.id.to_string(), "active": true, "created_ms": 1,
-            "evaluation": "per_request", "evaluation_reason": "Date.now() at index.js:1:17",
-            "entry": "index.js", "route": null, "files": 2, "source_bytes": 20,
-            "snapshot_bytes": 30, "limits": deployment.limits.resolve().unwrap(),
-            "env": ["SECRET"],
-        })
-    );
-    assert_eq!(version["limits"]["wall_ms"], 5);
-    assert_eq!(version["limits"]["subrequests"], 50);
-}
-
-#[test]
-fn a_snapshot_has_no_reason() {
-    let version = version_json(&deployment(Evaluation::Snapshot), false);
-    assert_eq!(version["evaluation"], "snapshot");
-    assert_eq!(version["evaluation_reason"], Value::Null);
-    assert_eq!(version["active"], false);
-}
-
 #[test]
 fn a_line_of_loading_belongs_to_no_invocation() {
     let line = LogLine {
@@ -160,7 +106,7 @@ fn a_line_of_loading_belongs_to_no_invocation() {
         version: 3,
     };
     assert_eq!(
-        log_json(&line),
+        serde_json::to_value(LoadLineBody::of(&line)).unwrap(),
         json!({"level": "warn", "message": "careful", "timestamp_ms": 7})
     );
 }
