@@ -21,6 +21,7 @@ mod kv;
 mod limits;
 mod modules;
 mod node;
+mod openapi;
 mod packages;
 mod paging;
 mod process;
