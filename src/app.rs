@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::config::Config;
 use crate::deploy::{Deploy, Images};
 use crate::dispatch::{Concurrency, Dispatch};
+use crate::limits::IMAGE_IDLE_MS;
 use crate::outbound::{Client, OutboundConfig};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
@@ -26,6 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SPARE_SANDBOXES: usize = 16;
 /// How often the kernel is asked again whether pages stay where they are.
 const PAGING_INTERVAL: Duration = Duration::from_millis(100);
+/// How often idle images are looked for.
+const IDLE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Everything that a running server has.
 pub struct App {
@@ -117,6 +120,7 @@ impl App {
             stop: CancellationToken::new(),
         });
         app.watch_paging(paging, engine_config);
+        app.watch_idle();
         Ok(app)
     }
 
@@ -138,6 +142,22 @@ impl App {
                         Err(error) => tracing::error!(%error, "cannot replace the engine"),
                     }
                 }
+            }
+        });
+    }
+
+    /// Lets go of images that nobody has asked for in a long time.
+    fn watch_idle(&self) {
+        let (images, stop) = (self.images.clone(), self.stop.clone());
+        let idle = Duration::from_millis(IMAGE_IDLE_MS);
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(IDLE_INTERVAL) => {}
+                }
+                let evicted = images.evict_idle(idle);
+                tracing::debug!(evicted, "let go of idle images");
             }
         });
     }

@@ -2,6 +2,8 @@
 //!
 //! After this module nobody sees a tenant's name, only grants.
 
+mod complete;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -23,13 +25,15 @@ use crate::deploy::{Images, PLACES_MAX, from_store};
 use crate::error::{Code, Error};
 use crate::host::{Failure, Grants, Head, LogBuffer, Request, ResponseBody};
 use crate::id::{FunctionName, InvocationId, TenantId};
-use crate::limits::Limits;
+use crate::kind::Kind;
 use crate::outbound::Client;
 use crate::sandbox::{Finished, Image, Invocation, Outcome};
 use crate::store::{Deployment, LogLine, Store};
 
 /// Reads the request's body, at most so many bytes of it.
 pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Error>> + Send>;
+
+pub use complete::{Completed, Cost, Exception, Failed};
 
 /// One request to a function.
 pub struct Call {
@@ -39,7 +43,7 @@ pub struct Call {
     pub tenant: TenantId,
     /// Which function.
     pub function: FunctionName,
-    /// The HTTP method.
+    /// The HTTP method; [`Dispatch::complete`] puts its own in the place.
     pub method: String,
     /// Path and query after the function's name, starting with `/`.
     pub target: String,
@@ -167,21 +171,30 @@ impl Dispatch {
     /// # Cancel safety
     /// Dropping the future ends the invocation.
     pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
+        let begun = self.begin(call, Kind::Request).await?;
+        self.run(begun).await
+    }
+
+    /// Everything up to where the sandbox is made.
+    async fn begin(&self, call: Call, kind: Kind) -> Result<Begun, Error> {
         let shared = &self.shared;
         if shared.draining.load(Ordering::Relaxed) {
             return Err(Error::new(Code::ShuttingDown, "send the request again"));
         }
-        let deployment = shared.resolve(&call)?;
+        let deployment = shared.resolve(&call, kind)?;
         let permits = shared.admit(&call.tenant)?;
-        let limits = deployment.limits.resolve().unwrap_or(Limits::DEFAULT);
+        let limits = deployment.limits_in_force();
         let content = (call.body)(limits.request_body_bytes).await?;
-        let image = shared.images.get(&deployment).await?;
+        if kind != Kind::Request {
+            complete::check_content(&content)?;
+        }
+        let (image, cold) = shared.images.get(&deployment).await?;
         shared.started.fetch_add(1, Ordering::Relaxed);
         let (responder, head) = oneshot::channel();
         let log = LogBuffer::new(limits.log_bytes);
         let invocation = Invocation {
             request: Request {
-                method: call.method,
+                method: kind.method().map_or(call.method, str::to_owned),
                 target: call.target,
                 fields: call.fields,
                 peer: call.peer.to_string(),
@@ -208,18 +221,25 @@ impl Dispatch {
             log,
             _permits: permits,
         };
-        self.run(image, invocation, account, head).await
+        Ok(Begun {
+            image,
+            cold,
+            invocation,
+            account,
+            head,
+        })
     }
 
     /// Polls the invocation here until it answers, so that a quick one costs no task; what is
     /// left of a longer one becomes a task.
-    async fn run(
-        &self,
-        image: Image,
-        invocation: Invocation,
-        account: Account,
-        mut head: oneshot::Receiver<Head>,
-    ) -> Result<Answer, Error> {
+    async fn run(&self, begun: Begun) -> Result<Answer, Error> {
+        let Begun {
+            image,
+            invocation,
+            mut account,
+            mut head,
+            ..
+        } = begun;
         let places = self.shared.images.places();
         let id = account.deployment.id;
         let mut running = Box::pin(async move {
@@ -279,15 +299,25 @@ impl Dispatch {
 }
 
 impl Shared {
-    fn resolve(&self, call: &Call) -> Result<Arc<Deployment>, Error> {
+    /// The active deployment, if it is of this kind. Whoever sends a request learns nothing about
+    /// functions that serve none; the other kinds are called by those who may list them.
+    fn resolve(&self, call: &Call, kind: Kind) -> Result<Arc<Deployment>, Error> {
         let functions = self.store.functions();
         let active = functions
             .active(&call.tenant, &call.function)
             .map_err(from_store)?;
-        active.ok_or_else(|| {
-            let detail = format!("Function not found: {}:{}", call.tenant, call.function);
-            Error::new(Code::FunctionNotFound, detail)
-        })
+        match active {
+            Some(active) if active.kind == kind => Ok(active),
+            Some(active) if kind != Kind::Request => {
+                let (function, found) = (&call.function, active.kind);
+                let detail = format!("{function} is of the kind {found}, not {kind}");
+                Err(Error::new(Code::KindMismatch, detail))
+            }
+            _ => {
+                let detail = format!("Function not found: {}:{}", call.tenant, call.function);
+                Err(Error::new(Code::FunctionNotFound, detail))
+            }
+        }
     }
 
     fn admit(&self, tenant: &TenantId) -> Result<[OwnedSemaphorePermit; 2], Error> {
@@ -308,6 +338,16 @@ impl Shared {
         )?;
         Ok([own, total])
     }
+}
+
+/// An invocation that is admitted and has all it needs.
+struct Begun {
+    image: Image,
+    /// No other invocation has had this image since it came into memory.
+    cold: bool,
+    invocation: Invocation,
+    account: Account,
+    head: oneshot::Receiver<Head>,
 }
 
 fn permit(
@@ -347,7 +387,9 @@ fn unanswered(outcome: Outcome, translate: impl Fn(&str) -> Option<String>) -> E
         return Error::new(Code::FunctionThrew, "the function ended without a response");
     };
     match outcome {
-        Outcome::Threw(failure) if code == Code::BodyInvalid => Error::new(code, failure.message),
+        Outcome::Threw(failure) if matches!(code, Code::BodyInvalid | Code::ResultInvalid) => {
+            Error::new(code, failure.message)
+        }
         Outcome::Threw(failure) => Error::new(code, describe(&failure, translate)),
         Outcome::Crashed(cause) => Error {
             code,
@@ -390,7 +432,7 @@ struct Account {
 }
 
 impl Account {
-    async fn close(self, finished: &Finished) {
+    async fn close(&mut self, finished: &Finished) {
         if let Some(code) = finished.outcome.code() {
             self.shared.failed.fetch_add(1, Ordering::Relaxed);
             self.log.push_final(&end_line(code, &finished.outcome));
@@ -423,17 +465,15 @@ impl Account {
     }
 }
 
-impl Drop for Account {
-    fn drop(&mut self) {
+impl Account {
+    /// What was logged and is not taken yet, in terms of what the author wrote.
+    fn take_lines(&self) -> Vec<LogLine> {
         let entries = self.log.take();
-        if entries.is_empty() {
-            return;
-        }
         let invocation = self.id.to_string();
         let places = self.shared.images.places();
         let id = self.deployment.id;
         let mut left = PLACES_MAX;
-        let lines = entries
+        entries
             .into_iter()
             .map(|entry| LogLine {
                 timestamp_ms: entry.timestamp_ms,
@@ -444,9 +484,20 @@ impl Drop for Account {
                 invocation: invocation.clone(),
                 version: self.deployment.version,
             })
-            .collect();
-        let (tenant, function) = (&self.deployment.tenant, &self.deployment.function);
-        self.shared.store.logs().append(tenant, function, lines);
+            .collect()
+    }
+
+    fn keep(&self, lines: Vec<LogLine>) {
+        if !lines.is_empty() {
+            let (tenant, function) = (&self.deployment.tenant, &self.deployment.function);
+            self.shared.store.logs().append(tenant, function, lines);
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.keep(self.take_lines());
     }
 }
 

@@ -99,6 +99,8 @@ codes! {
     Internal           = "internal",             Platform, "The server failed";
     SocketsExceeded    = "sockets_exceeded",     Function, "The function has too many WebSockets open";
     MessageTooLarge    = "message_too_large",    Function, "A WebSocket message is too large";
+    KindMismatch       = "kind_mismatch",        Caller,   "The function is of another kind";
+    ResultInvalid      = "result_invalid",       Function, "The function's result cannot be answered as JSON";
 }
 
 impl fmt::Display for Code {

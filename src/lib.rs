@@ -17,6 +17,7 @@ pub mod error;
 pub mod host;
 pub mod http;
 pub mod id;
+pub mod kind;
 pub mod limits;
 pub mod outbound;
 pub mod sandbox;

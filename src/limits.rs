@@ -1,10 +1,12 @@
 //! Every bound in one place: what a caller, a function and the server may use at most.
 //!
 //! Constants are hard. [`Limits`] are per function: written with the deployment, filled with
-//! [`Limits::DEFAULT`], never above [`Limits::MAX`].
+//! [`Limits::of`] its kind, never above [`Limits::MAX`].
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::kind::Kind;
 
 /// Longest tenant or function name.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -64,6 +66,10 @@ pub const LOAD_FUEL_MAX: u64 = 50_000_000_000;
 pub const LOAD_WALL_MS_MAX: u64 = 30_000;
 /// Most deployments whose images are in memory; the longest unused goes first.
 pub const IMAGES_MAX: usize = 2000;
+/// Deepest nesting of arrays and objects in an event, in parameters, and in a result.
+pub const JSON_DEPTH_MAX: usize = 100;
+/// How long an image stays in memory that nobody asks for, in milliseconds.
+pub const IMAGE_IDLE_MS: u64 = 30 * 60 * 1000;
 /// Fuel between two yields of a running guest to the other invocations.
 pub const FUEL_SLICE: u64 = 2_000_000;
 
@@ -87,7 +93,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What a deployment gets when it names no limits.
+    /// What a request function gets when it names no limits.
     pub const DEFAULT: Self = Self {
         fuel: 100_000_000_000,
         wall_ms: 30_000,
@@ -97,6 +103,33 @@ impl Limits {
         subrequests: 50,
         log_bytes: 1 << 20,
     };
+
+    /// The same for an event function. Its CPU is bounded by the wall time, whatever the machine.
+    pub const EVENT: Self = Self {
+        wall_ms: 5_000,
+        memory_bytes: 5 << 20,
+        request_body_bytes: 1 << 20,
+        response_body_bytes: 1 << 20,
+        ..Self::DEFAULT
+    };
+
+    /// The same for a workspace.
+    pub const WORKSPACE: Self = Self {
+        wall_ms: 20_000,
+        memory_bytes: 100 << 20,
+        request_body_bytes: 1 << 20,
+        response_body_bytes: 10 << 20,
+        ..Self::DEFAULT
+    };
+
+    /// What a deployment of this kind gets when it names no limits.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Request => Self::DEFAULT,
+            Kind::Event => Self::EVENT,
+            Kind::Workspace => Self::WORKSPACE,
+        }
+    }
 
     /// The server's maxima; a deployment asking for more is refused.
     pub const MAX: Self = Self {
@@ -138,9 +171,9 @@ pub struct LimitOverrides {
 }
 
 impl LimitOverrides {
-    /// Fills in the defaults, or names the first limit that is zero or above the server's maximum.
-    pub fn resolve(&self) -> Result<Limits, String> {
-        let (default, max) = (Limits::DEFAULT, Limits::MAX);
+    /// Fills in the defaults of the kind, or names the first limit that is zero or above the server's maximum.
+    pub fn resolve(&self, kind: Kind) -> Result<Limits, String> {
+        let (default, max) = (Limits::of(kind), Limits::MAX);
         Ok(Limits {
             fuel: pick("fuel", self.fuel, default.fuel, max.fuel)?,
             wall_ms: pick("wall_ms", self.wall_ms, default.wall_ms, max.wall_ms)?,

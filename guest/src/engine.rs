@@ -45,7 +45,7 @@ struct Engine {
 
 /// What the JavaScript layer gives us to call.
 pub struct Hooks {
-    /// `load(entry, env, route, deferred, modules)`
+    /// `load(entry, env, route, deferred, modules, kind)`
     pub load: Persistent<Function<'static>>,
     /// `invoke(method, target, fields, peer, contentLength, secure)`
     pub invoke: Persistent<Function<'static>>,

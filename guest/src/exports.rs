@@ -150,6 +150,11 @@ fn load(
         settings.route.as_deref(),
         deferred,
         scripts,
+        match settings.kind {
+            deployment::Kind::Request => "request",
+            deployment::Kind::Event => "event",
+            deployment::Kind::Workspace => "workspace",
+        },
     ))?;
     engine::run_jobs(ctx);
     let Some(promise) = result.as_promise() else {

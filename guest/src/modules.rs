@@ -152,6 +152,23 @@ pub fn compile<'js>(ctx: &Ctx<'js>, source: &str, path: &str) -> Result<Value<'j
     compile_wrapper(ctx, source, path, 0).map_err(|error| blame_source(ctx, error, source, path))
 }
 
+/// The same around a source that is one expression, whose value the function answers; undefined if
+/// the source is something else.
+pub fn compile_expression<'js>(ctx: &Ctx<'js>, source: &str, path: &str) -> Result<Value<'js>> {
+    note_loaded(path);
+    // As in `compile_wrapper`. What follows on a line of its own may follow a comment.
+    let wrapped = format!(
+        "(function (exports, require, module, __filename, __dirname) {{return (\n\n\n{source}\n)}})"
+    );
+    match eval(ctx, wrapped, path, qjs::JS_EVAL_TYPE_GLOBAL, -2) {
+        Err(error) if error.is_exception() => {
+            drop(ctx.catch());
+            Ok(Value::new_undefined(ctx.clone()))
+        }
+        compiled => compiled,
+    }
+}
+
 /// A stray `}` closes the wrapper, and the error then lies past the end of the file. Compiled
 /// without the wrapper, the source has it where its author sees it.
 fn blame_source(ctx: &Ctx<'_>, error: Error, source: &str, path: &str) -> Error {

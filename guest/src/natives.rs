@@ -559,6 +559,14 @@ fn module_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(
         ctx,
         native,
+        "compileExpression",
+        |ctx: Ctx<'js>, source: JsString<'js>, path: String| {
+            modules::compile_expression(&ctx, &text::utf8(&source), &path)
+        },
+    )?;
+    define(
+        ctx,
+        native,
         "importModule",
         |ctx: Ctx<'js>, path: String| modules::import(&ctx, &path),
     )?;

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::OnceCell;
@@ -19,6 +20,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::host::{LoadSettings, LogEntry, Refusal};
 use crate::id::DeploymentId;
+use crate::kind::Kind;
 use crate::limits::{IMAGES_MAX, Limits};
 use crate::sandbox::{Engine, Image, LoadError, Loaded};
 use crate::store::{Deployment, Level, Store};
@@ -34,6 +36,8 @@ const WARNINGS_MAX: usize = 20;
 pub struct Load {
     /// The deployment.
     pub id: DeploymentId,
+    /// What it is for.
+    pub kind: Kind,
     /// Its entry file.
     pub entry: String,
     /// Its environment.
@@ -48,16 +52,17 @@ impl Load {
     fn of(deployment: &Deployment) -> Self {
         Self {
             id: deployment.id,
+            kind: deployment.kind,
             entry: deployment.entry.clone(),
             env: deployment.env.clone(),
             route: deployment.route.clone(),
-            // They were checked when it was deployed; a maximum lowered since then wins.
-            limits: deployment.limits.resolve().unwrap_or(Limits::DEFAULT),
+            limits: deployment.limits_in_force(),
         }
     }
 
     fn settings(&self) -> LoadSettings {
         LoadSettings {
+            kind: self.kind,
             entry: self.entry.clone(),
             per_request: false,
             env: self.env.clone().into_iter().collect(),
@@ -103,6 +108,10 @@ struct Slot {
     image: OnceCell<Image>,
     /// When it was last asked for, counted in uses.
     used: AtomicU64,
+    /// The same in Unix milliseconds.
+    used_ms: AtomicU64,
+    /// An invocation has had it.
+    is_warm: AtomicBool,
 }
 
 impl Images {
@@ -171,17 +180,33 @@ impl Images {
         self.len() == 0
     }
 
-    /// The image of a deployment, made ready if it is not.
+    /// The image of a deployment for an invocation, made ready if it is not; and whether it was
+    /// cold: no other invocation has had it since it came into memory.
     ///
     /// # Errors
     /// `internal` if it can no longer be loaded, `storage_unavailable`.
-    pub async fn get(&self, deployment: &Deployment) -> Result<Image, Error> {
+    pub async fn get(&self, deployment: &Deployment) -> Result<(Image, bool), Error> {
         let slot = self.slot(&deployment.id);
         let image = slot
             .image
             .get_or_try_init(|| self.restore(deployment))
             .await?;
-        Ok(image.clone())
+        // Read first: an invocation that finds it warm writes nothing that others share.
+        let was_warm =
+            slot.is_warm.load(Ordering::Relaxed) || slot.is_warm.swap(true, Ordering::Relaxed);
+        Ok((image.clone(), !was_warm))
+    }
+
+    /// Lets go of images that nobody has asked for since `idle` ago; answers how many. Their
+    /// snapshots stay on disk, and running invocations keep theirs.
+    pub fn evict_idle(&self, idle: Duration) -> usize {
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        let oldest_ms = clock::now_ms().saturating_sub(idle_ms);
+        let images = self.shared.images.write();
+        let mut images = images.unwrap_or_else(PoisonError::into_inner);
+        let before = images.len();
+        images.retain(|_, slot| slot.used_ms.load(Ordering::Relaxed) > oldest_ms);
+        before - images.len()
     }
 
     fn slot(&self, id: &DeploymentId) -> Arc<Slot> {
@@ -193,6 +218,7 @@ impl Images {
             .cloned();
         let slot = found.unwrap_or_else(|| self.add_slot(id));
         slot.used.store(now, Ordering::Relaxed);
+        slot.used_ms.store(clock::now_ms(), Ordering::Relaxed);
         slot
     }
 

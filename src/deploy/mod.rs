@@ -113,6 +113,7 @@ impl Deploy {
             tenant: upload.tenant.clone(),
             function: upload.function.clone(),
             created_ms: clock::now_ms(),
+            kind: upload.settings.kind,
             entry,
             env: upload.settings.env.clone(),
             limits: upload.settings.limits,
@@ -140,6 +141,7 @@ impl Deploy {
     ) -> Result<Deployed, Error> {
         let load = images::Load {
             id: draft.id,
+            kind: draft.kind,
             entry: draft.entry.clone(),
             env: draft.env.clone(),
             route: draft.route.clone(),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::UploadKind;
 use super::archive::File;
 use crate::error::{Code, Error};
+use crate::kind::Kind;
 use crate::limits::{self, LimitOverrides, Limits};
 
 /// Longest route pattern, in bytes.
@@ -39,9 +40,11 @@ const COMPILED: [(&str, &str); 5] = [
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// What the function is for; by default HTTP requests.
+    pub kind: Kind,
     /// Environment variables: names of letters, digits and `_`, not starting with a digit.
     pub env: BTreeMap<String, String>,
-    /// Limits that differ from the default.
+    /// Limits that differ from the default of the kind.
     pub limits: LimitOverrides,
     /// The entry file; by default `main` of `package.json`, else `index.js`, `.mjs`, `.cjs`,
     /// or the same in TypeScript or JSX.
@@ -80,7 +83,13 @@ impl Settings {
                 "route must start with / and have at most {ROUTE_BYTES_MAX} bytes"
             )));
         }
-        self.limits.resolve().map_err(invalid)
+        if self.route.is_some() && self.kind != Kind::Request {
+            return Err(invalid(format!(
+                "route is for request functions; this is of the kind {}",
+                self.kind
+            )));
+        }
+        self.limits.resolve(self.kind).map_err(invalid)
     }
 }
 

@@ -4,6 +4,7 @@ use wasmtime::bail;
 
 use super::State;
 use super::bindings::ampoule::host::deployment;
+use crate::kind::Kind;
 
 /// Longest text kept of a refusal.
 const TEXT_BYTES_MAX: usize = 8 << 10;
@@ -13,6 +14,8 @@ const LAYER_PART_BYTES_MAX: usize = 16 << 10;
 /// What to load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadSettings {
+    /// What the deployment is for.
+    pub kind: Kind,
     /// Path of the entry file below the deployment's folder.
     pub entry: String,
     /// Whether the modules are only compiled now, and evaluated in every sandbox.
@@ -108,6 +111,11 @@ impl deployment::Host for State {
     fn get_settings(&mut self) -> wasmtime::Result<deployment::Settings> {
         let settings = self.loading()?.settings.clone();
         Ok(deployment::Settings {
+            kind: match settings.kind {
+                Kind::Request => deployment::Kind::Request,
+                Kind::Event => deployment::Kind::Event,
+                Kind::Workspace => deployment::Kind::Workspace,
+            },
             entry: settings.entry,
             evaluation: if settings.per_request {
                 deployment::Evaluation::PerRequest

@@ -60,6 +60,7 @@ impl State {
             ));
         }
         self.budget.subrequests -= 1;
+        self.usage.subrequests += 1;
         Ok(())
     }
 

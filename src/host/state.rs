@@ -62,6 +62,8 @@ impl Budget {
 pub struct Usage {
     /// Calls of host functions that begin work or move data.
     pub host_calls: u64,
+    /// Subrequests begun.
+    pub subrequests: u32,
     /// Highest size of the guest's memory, in bytes.
     pub memory_bytes: usize,
     /// Whether memory was refused.

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::versions::VersionBody;
 use crate::deploy::{Settings, Upload, UploadKind, is_source_name};
 use crate::error::{Code, Error};
+use crate::kind::Kind;
 use crate::limits;
 use crate::store::{Level, LogLine};
 
@@ -197,7 +198,14 @@ fn settings(headers: &HeaderMap) -> Result<Settings, Problem> {
     if !shape.is_object() || !shape.get("limits").is_none_or(Value::is_object) {
         return Err(invalid("settings and limits are objects".to_owned()));
     }
-    serde_json::from_slice(&json).map_err(|error| invalid(error.to_string()))
+    let settings: Settings =
+        serde_json::from_slice(&json).map_err(|error| invalid(error.to_string()))?;
+    if settings.kind == Kind::Workspace {
+        return Err(invalid(
+            "workspaces are deployed at /v2/functions".to_owned(),
+        ));
+    }
+    Ok(settings)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::{clock, limits};
 
 /// Names the invocation, on every answer of the data plane.
-const INVOCATION: HeaderName = HeaderName::from_static("x-ampoule-invocation");
+pub(super) const INVOCATION: HeaderName = HeaderName::from_static("x-ampoule-invocation");
 
 /// Answers one request of the data plane.
 ///
@@ -146,7 +146,7 @@ fn invalid_name(error: crate::id::InvalidName) -> Error {
 ///
 /// Of `x-forwarded-for` only the last entry is the proxy's own; whoever sends a request can write
 /// the others.
-fn peer(parts: &Parts, trust_proxy: bool) -> IpAddr {
+pub(super) fn peer(parts: &Parts, trust_proxy: bool) -> IpAddr {
     let connected = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let connected = connected
         .unwrap_or(IpAddr::from([0, 0, 0, 0]))

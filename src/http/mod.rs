@@ -7,6 +7,7 @@
 mod auth;
 mod body;
 mod deploy;
+mod events;
 mod fields;
 mod functions;
 mod invoke;
@@ -142,6 +143,7 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(versions::delete))
         .routes(routes!(versions::activate))
         .routes(routes!(logs::logs))
+        .routes(routes!(events::call))
 }
 
 /// What the control plane answers is for the one who asked, and is what it says it is.

@@ -72,6 +72,19 @@ pub(super) struct ProblemBody {
     message: String,
     /// The invocation's id, if one is concerned.
     invocation: Option<String>,
+    /// What the function threw, for callers who own it.
+    exception: Option<ExceptionBody>,
+}
+
+/// An exception that nothing caught.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Exception)]
+pub(super) struct ExceptionBody {
+    /// Such as `TypeError`; empty for a value that is no error.
+    pub(super) name: String,
+    pub(super) message: String,
+    /// `file:line:column` in the source as it was uploaded.
+    pub(super) place: Option<String>,
 }
 
 /// A router whose document has what all operations share.

@@ -74,6 +74,8 @@ const PAGES: &[(&str, &str)] = pages!(
     internal,
     sockets_exceeded,
     message_too_large,
+    kind_mismatch,
+    result_invalid,
 );
 
 /// `GET /healthz`: whether the process serves at all.

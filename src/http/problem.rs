@@ -11,7 +11,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use super::openapi::ExceptionBody;
 use crate::deploy::from_store;
+use crate::dispatch::Exception;
 use crate::error::{Code, Error, Origin};
 use crate::id::{InvocationId, TenantId};
 use crate::store;
@@ -25,6 +27,8 @@ pub(super) struct Problem {
     error: Error,
     invocation: Option<InvocationId>,
     tenant: Option<TenantId>,
+    /// Boxed, because hardly any problem has one.
+    exception: Option<Box<Exception>>,
 }
 
 impl Problem {
@@ -34,7 +38,14 @@ impl Problem {
             error,
             invocation: Some(id),
             tenant,
+            exception: None,
         }
+    }
+
+    /// Says what was thrown: only for a caller who owns the function.
+    pub(super) fn with_exception(mut self, exception: Option<Exception>) -> Self {
+        self.exception = exception.map(Box::new);
+        self
     }
 
     /// The problem with this code, told by its detail.
@@ -58,6 +69,19 @@ impl Problem {
         put("message", json!(detail));
         if let Some(id) = self.invocation {
             put("invocation", json!(id.to_string()));
+        }
+        if let Some(exception) = &self.exception {
+            let Exception {
+                name,
+                message,
+                place,
+            } = exception.as_ref().clone();
+            let exception = ExceptionBody {
+                name,
+                message,
+                place,
+            };
+            put("exception", json!(exception));
         }
         Value::Object(body).to_string()
     }
@@ -117,6 +141,7 @@ impl From<Error> for Problem {
             error,
             invocation: None,
             tenant: None,
+            exception: None,
         }
     }
 }
@@ -161,7 +186,7 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         Code::NotFound | Code::FunctionNotFound | Code::VersionNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::VersionActive => StatusCode::CONFLICT,
+        Code::VersionActive | Code::KindMismatch => StatusCode::CONFLICT,
         Code::BodyTooLarge | Code::ArchiveTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::EntryNotFound
         | Code::SyntaxError
@@ -182,7 +207,8 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::SocketsExceeded
         | Code::MessageTooLarge
         | Code::LogExceeded
-        | Code::OperationsExceeded => StatusCode::INTERNAL_SERVER_ERROR,
+        | Code::OperationsExceeded
+        | Code::ResultInvalid => StatusCode::INTERNAL_SERVER_ERROR,
         Code::ServerBusy | Code::ShuttingDown | Code::StorageUnavailable | Code::StorageBusy => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -13,6 +13,7 @@ use super::openapi::ProblemBody;
 use super::path::{OfFunction, OfVersion};
 use super::problem::Problem;
 use crate::id::{DeploymentId, FunctionName, TenantId};
+use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::store::{Deployment, Evaluation};
 
@@ -30,6 +31,8 @@ pub(super) struct VersionBody {
     active: bool,
     /// When it was deployed, Unix time in milliseconds.
     created_ms: u64,
+    /// What it is for.
+    kind: Kind,
     evaluation: EvaluationKind,
     /// What the modules did that a snapshot would freeze, and where; null for a snapshot.
     evaluation_reason: Option<String>,
@@ -74,6 +77,7 @@ impl VersionBody {
             deployment: deployment.id,
             active,
             created_ms: deployment.created_ms,
+            kind: deployment.kind,
             evaluation,
             evaluation_reason,
             entry: deployment.entry.clone(),
@@ -81,8 +85,7 @@ impl VersionBody {
             files: deployment.files,
             source_bytes: deployment.source_bytes,
             snapshot_bytes: deployment.snapshot_bytes,
-            // As an invocation takes them, if the maxima were lowered since it was deployed.
-            limits: deployment.limits.resolve().unwrap_or(Limits::DEFAULT),
+            limits: deployment.limits_in_force(),
             env: deployment.env.keys().cloned().collect(),
         }
     }

@@ -37,6 +37,8 @@ pub struct Finished {
     pub fuel: u64,
     /// What else it used.
     pub usage: Usage,
+    /// Memory that it began with, in bytes: the image's.
+    pub image_bytes: usize,
 }
 
 impl Image {
@@ -69,7 +71,10 @@ impl Image {
             Ok(Ok(())) => Outcome::of_completed(store.data_mut()),
             Ok(Err(error)) => Outcome::of_trap(&error, store.data()),
         };
-        finish(store.data_mut(), outcome, fuel)
+        Finished {
+            image_bytes: inner.memory_bytes,
+            ..finish(store.data_mut(), outcome, fuel)
+        }
     }
 }
 
@@ -94,6 +99,7 @@ fn finish(state: &mut State, outcome: Outcome, fuel: u64) -> Finished {
         usage: state.usage(),
         outcome,
         fuel,
+        image_bytes: 0,
     }
 }
 
@@ -103,6 +109,7 @@ fn unborn(error: &wasmtime::Error) -> Finished {
         answered: false,
         fuel: 0,
         usage: Usage::default(),
+        image_bytes: 0,
     }
 }
 

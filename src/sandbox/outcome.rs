@@ -34,6 +34,7 @@ impl Outcome {
         Some(match self {
             Self::Completed => return None,
             Self::Threw(failure) if failure.name == "BodyInvalid" => Code::BodyInvalid,
+            Self::Threw(failure) if failure.name == "ResultInvalid" => Code::ResultInvalid,
             Self::Threw(_) => Code::FunctionThrew,
             Self::CpuExceeded => Code::CpuExceeded,
             Self::WallExceeded => Code::WallExceeded,

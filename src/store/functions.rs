@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::schema::{BUNDLE_CHUNK_BYTES, BUNDLES, DEPLOYMENTS, FUNCTIONS, Tables};
 use super::{Error, Fault, Shared, logs};
 use crate::id::{DeploymentId, FunctionName, TenantId};
-use crate::limits::LimitOverrides;
+use crate::kind::Kind;
+use crate::limits::{LimitOverrides, Limits};
 
 /// Most active deployments kept in memory; when there are more, all are read anew.
 const CACHE_LEN_MAX: usize = 10_000;
@@ -49,6 +50,9 @@ pub struct Deployment {
     pub version: u64,
     /// When it was deployed, Unix time in milliseconds.
     pub created_ms: u64,
+    /// What it is for; older records are all of requests.
+    #[serde(default)]
+    pub kind: Kind,
     /// The entry file, relative to the deployment's folder.
     pub entry: String,
     /// Environment variables, by name.
@@ -67,6 +71,15 @@ pub struct Deployment {
     pub snapshot_bytes: u64,
 }
 
+impl Deployment {
+    /// The limits in force. They were checked when it was deployed; a maximum lowered since then
+    /// sets all of them back to the defaults of its kind.
+    pub fn limits_in_force(&self) -> Limits {
+        let limits = self.limits.resolve(self.kind);
+        limits.unwrap_or_else(|_| Limits::of(self.kind))
+    }
+}
+
 /// What is to be stored as the next version of a function; see [`Deployment`] for the fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDeployment {
@@ -78,6 +91,8 @@ pub struct NewDeployment {
     pub function: FunctionName,
     /// Unix time in milliseconds.
     pub created_ms: u64,
+    /// What it is for.
+    pub kind: Kind,
     /// The entry file.
     pub entry: String,
     /// Environment variables.
@@ -106,6 +121,7 @@ impl NewDeployment {
             function: self.function,
             version,
             created_ms: self.created_ms,
+            kind: self.kind,
             entry: self.entry,
             env: self.env,
             limits: self.limits,

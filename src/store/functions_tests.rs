@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Activation, ActiveCache, CACHE_LEN_MAX, Deployment, Evaluation, NewDeployment};
 use crate::error::Code;
 use crate::id::{DeploymentId, FunctionName, TenantId};
+use crate::kind::Kind;
 use crate::limits::LimitOverrides;
 use crate::store::disk::Disk;
 use crate::store::schema::BUNDLE_CHUNK_BYTES;
@@ -20,6 +21,7 @@ fn new(of: &TenantId, name: &FunctionName, activate: bool) -> NewDeployment {
         tenant: of.clone(),
         function: name.clone(),
         created_ms: 1_700_000_000_000,
+        kind: Kind::Event,
         entry: "index.js".to_owned(),
         env: BTreeMap::from([("KEY".to_owned(), "välue".to_owned())]),
         limits: LimitOverrides {

@@ -11,6 +11,7 @@ mod cli;
 mod crypto;
 mod deploy;
 mod errors;
+mod events;
 mod express;
 mod fetch;
 mod fs;

@@ -3,6 +3,7 @@
 import { PromisePrototypeThen } from './primordials.js';
 import { BodyInvalid } from './content.js';
 import { fail, refuseBody, whenSettled } from './lifecycle.js';
+import { runJob } from './job.js';
 import { loadEntry } from './load.js';
 import { native } from './native.js';
 import { readBody, request } from './request.js';
@@ -60,11 +61,15 @@ export const invoke = function (
   }
 };
 
-/** For handlers in the web's style, and deployments that are evaluated per request. */
+/** For handlers in the web's style, other kinds of functions, and deployments that are evaluated per request. */
 function begin() {
   try {
     if (state.webHandler !== null) {
       callWebHandler(state.webHandler);
+      return;
+    }
+    if (state.job !== null) {
+      runJob();
       return;
     }
     const loading = loadEntry();
@@ -82,6 +87,10 @@ function run() {
     return;
   }
   try {
+    if (state.job !== null) {
+      runJob();
+      return;
+    }
     if (state.bodyLength > 0) readBody();
     whenSettled(expressHandler(request, response), settled, failed);
   } catch (error) {

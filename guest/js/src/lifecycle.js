@@ -128,6 +128,12 @@ export function refuseBody(message) {
   report('BodyInvalid', message, '');
 }
 
+/** The result has no JSON form. */
+export function refuseResult(message) {
+  state.over = true;
+  report('ResultInvalid', 'the result has no JSON form: ' + message, '');
+}
+
 /** Nothing runs and nothing is awaited, yet the invocation is not state.over. */
 export function idle() {
   if (state.over) return;

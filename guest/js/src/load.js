@@ -2,19 +2,30 @@
 
 import { PromisePrototypeThen, StringPrototypeStartsWith } from './primordials.js';
 import { codedError } from './errors.js';
-import { loadedFiles, precompile, requireForImport, requireMain } from './modules.js';
+import { eventJob, workspaceJob } from './job.js';
+import {
+  loadedFiles,
+  precompile,
+  requireForImport,
+  requireMain,
+  setExpressionEntry,
+} from './modules.js';
 import { native, setLoading } from './native.js';
 import { setEnvironment } from './process.js';
 import { setRoute } from './request.js';
 import { state } from './state.js';
 
 let entry = '';
+/** What the deployment is for: `request`, `event` or `workspace`. */
+let kind = 'request';
 
 /** The hook `load`. A promise if the entry is an ES module. */
-export function load(entryPath, env, route, deferred, files) {
+export function load(entryPath, env, route, deferred, files, ofKind) {
+  kind = ofKind;
   entry = StringPrototypeStartsWith(entryPath, '/') ? entryPath : '/app/' + entryPath;
   setEnvironment(env);
   setRoute(route ?? null);
+  if (kind === 'event') setExpressionEntry(entry);
   if (deferred) {
     precompile(files);
     return undefined;
@@ -43,6 +54,10 @@ export function loadEntry() {
 }
 
 function setHandler(exported, isNamespace) {
+  if (kind !== 'request') {
+    state.job = (kind === 'event' ? eventJob : workspaceJob)(exported, isNamespace);
+    return;
+  }
   const whole = isNamespace ? exported.default : exported;
   const candidates = [whole, whole?.default];
   for (let i = 0; i < 2; i++) {

@@ -11,9 +11,11 @@ import {
   ObjectKeys,
   ReflectApply,
   StringPrototypeCharCodeAt,
+  StringPrototypeIndexOf,
   StringPrototypeLastIndexOf,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
+  StringPrototypeTrim,
   append,
 } from './primordials.js';
 import { builtin } from './builtins.js';
@@ -29,6 +31,8 @@ const seen = ObjectCreate(null);
 /** What `require` answered for ES modules, by path. */
 const namespaces = ObjectCreate(null);
 let main;
+/** The entry of an event function, which may be one expression; or undefined. */
+let expressionEntry;
 
 /** A CommonJS module. */
 class Module {
@@ -134,12 +138,64 @@ function evaluate(module, path, format) {
     return;
   }
   const { exports, path: folder } = module;
-  ReflectApply(source, exports, [exports, makeRequire(module), module, path, folder]);
+  const given = [exports, makeRequire(module), module, path, folder];
+  const value = ReflectApply(source, exports, given);
+  if (path === expressionEntry && typeof value === 'function') module.exports = value;
 }
 
 function compile(path, format) {
   const source = withoutMark(native.readText(path));
-  return format === 'json' ? source : native.compile(withoutShebang(source), path);
+  if (format === 'json') return source;
+  if (path === expressionEntry) {
+    const expression = compileExpression(source, path);
+    if (expression !== undefined) return expression;
+  }
+  return native.compile(withoutShebang(source), path);
+}
+
+/** Compiles a source that is one expression, with a semicolon after it or without. */
+function compileExpression(source, path) {
+  const compiled = native.compileExpression(source, path);
+  if (compiled !== undefined) return compiled;
+  const end = finalSemicolon(source);
+  if (end < 0) return undefined;
+  // A blank in its place keeps the columns.
+  const bare = StringPrototypeSlice(source, 0, end) + ' ' + StringPrototypeSlice(source, end + 1);
+  return native.compileExpression(bare, path);
+}
+
+/** Where the semicolon is that only space and comments follow; -1 for none. */
+function finalSemicolon(source) {
+  let at = source.length;
+  // Comments may have semicolons too, but not many.
+  for (let tries = 0; tries < 16 && at > 0; tries++) {
+    at = StringPrototypeLastIndexOf(source, ';', at - 1);
+    if (at < 0) return -1;
+    if (isBlank(source, at + 1)) return at;
+  }
+  return -1;
+}
+
+/** Whether there is nothing but space and comments from `from` on. */
+function isBlank(source, from) {
+  let at = from;
+  while (at < source.length) {
+    if (StringPrototypeTrim(source[at]) === '') at++;
+    else if (StringPrototypeStartsWith(source, '//', at)) at = after(source, '\n', at);
+    else if (StringPrototypeStartsWith(source, '/*', at)) at = after(source, '*/', at + 2);
+    else return false;
+  }
+  return true;
+}
+
+function after(source, end, from) {
+  const at = StringPrototypeIndexOf(source, end, from);
+  return at < 0 ? source.length : at + end.length;
+}
+
+/** Lets the entry be one expression whose value is a function, instead of a module. */
+export function setExpressionEntry(path) {
+  expressionEntry = path;
 }
 
 function withoutMark(source) {

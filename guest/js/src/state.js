@@ -38,4 +38,6 @@ export const state = {
   expressHandler: null,
   /** The handler in the web's style, `{call, target}`, or null. */
   webHandler: null,
+  /** Of kinds other than `request`: from target and input to the result (job.js); or null. */
+  job: null,
 };

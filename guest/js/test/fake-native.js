@@ -126,6 +126,7 @@
       const answer = outside.crypto(operation, given);
       return typeof answer === 'string' ? answer : copy(answer);
     },
+    compileExpression: outside.compileExpression,
     bodyText() {
       const text = outside.bodyText();
       return text === null ? undefined : text;

@@ -158,6 +158,7 @@ function outside(sandbox) {
     fsRead: (file, offset, length) => Buffer.from(files[file]).subarray(offset, offset + length),
     readText: (file) => files[file],
     compile: (source, file) => sandbox.compile(source, file),
+    compileExpression: (source, file) => sandbox.compileExpression(source, file),
     importModule: (file) => sandbox.importModule(file),
   };
 }
@@ -285,7 +286,7 @@ export class Sandbox {
   /** What QuickJS carries along with promises (see context.rs). */
   asyncContext = new AsyncLocalStorage();
 
-  constructor(files, { world = new World(), env = {}, route = null } = {}) {
+  constructor(files, { world = new World(), env = {}, route = null, kind = 'request' } = {}) {
     const given = typeof files === 'string' ? { 'index.js': files } : files;
     this.entry = Object.keys(given)[0];
     this.files = Object.fromEntries(
@@ -294,6 +295,7 @@ export class Sandbox {
     this.world = world;
     this.env = env;
     this.route = route;
+    this.kind = kind;
     this.context = vm.createContext(Object.create(null));
     this.control = newControl();
     this.context.__outside = { ...outside(this), control: this.control };
@@ -317,6 +319,15 @@ export class Sandbox {
     });
   }
 
+  compileExpression(source, file) {
+    try {
+      return this.compile(`return (${source}\n)`, file);
+    } catch (error) {
+      if (error.name !== 'SyntaxError') throw error;
+      return undefined;
+    }
+  }
+
   /** ES modules as far as the tests need them: `export default` and top-level await. */
   importModule(file) {
     const source = this.files[file].replace('export default', '__exports.default =');
@@ -337,6 +348,7 @@ export class Sandbox {
       this.route,
       deferred !== undefined,
       deferred ?? [],
+      this.kind,
     );
     this.control.frozen = false;
     return this;

@@ -14,6 +14,7 @@ fn deployment(evaluation: Evaluation) -> Deployment {
         function: "shop".parse().unwrap(),
         version: 3,
         created_ms: 1,
+        kind: Kind::Request,
         entry: "index.js".to_owned(),
         env: BTreeMap::from([("SECRET".to_owned(), "s3cret".to_owned())]),
         limits: LimitOverrides {
@@ -39,9 +40,10 @@ fn a_version_shows_everything_but_the_values_of_its_environment() {
         json!({
             "tenant": "acme", "function": "shop", "version": 3,
             "deployment": deployment.id.to_string(), "active": true, "created_ms": 1,
+            "kind": "request",
             "evaluation": "per_request", "evaluation_reason": "Date.now() at index.js:1:17",
             "entry": "index.js", "route": null, "files": 2, "source_bytes": 20,
-            "snapshot_bytes": 30, "limits": deployment.limits.resolve().unwrap(),
+            "snapshot_bytes": 30, "limits": deployment.limits_in_force(),
             "env": ["SECRET"],
         })
     );

@@ -1,0 +1,76 @@
+// Invocations that are no HTTP requests: of an event function, or of one in a workspace. The body
+// is the input as JSON, and the answer is the JSON text of the result.
+
+import {
+  ArrayIsArray,
+  JSONStringify,
+  ObjectGetOwnPropertyDescriptor,
+  SafeTypeError,
+  StringPrototypeSlice,
+  isObject,
+} from './primordials.js';
+import { readJson } from './content.js';
+import { codedError } from './errors.js';
+import { answer, fail, handlerDone, refuseResult, whenSettled } from './lifecycle.js';
+import { native } from './native.js';
+import { state } from './state.js';
+
+/** What an event function's entry exports, as a job: from target and event to the result. */
+export function eventJob(exported, isNamespace) {
+  const whole = isNamespace ? exported.default : exported;
+  const handler = typeof whole === 'function' ? whole : whole?.default;
+  if (typeof handler !== 'function') {
+    throw codedError(
+      'HANDLER_MISSING',
+      'An event function must be an expression such as async (event) => {...}, ' +
+        'or a module that exports a function',
+    );
+  }
+  return (target, event) => handler(event);
+}
+
+/** What a workspace's entry exports, as a job: the target names one of its functions. */
+export function workspaceJob(exported, isNamespace) {
+  const functions = isNamespace && isObject(exported.default) ? exported.default : exported;
+  if (!isObject(functions) || ArrayIsArray(functions)) {
+    throw codedError('HANDLER_MISSING', 'A workspace must export an object of functions');
+  }
+  return (target, parameters) => {
+    const name = StringPrototypeSlice(target, 1);
+    const run = ObjectGetOwnPropertyDescriptor(functions, name)?.value;
+    if (typeof run !== 'function') {
+      throw new SafeTypeError('The workspace has no function "' + name + '"');
+    }
+    return run(parameters);
+  };
+}
+
+/** Carries out the invocation. Throws `BodyInvalid`, and what the job throws at once. */
+export function runJob() {
+  const input = state.bodyLength > 0 ? readJson() : {};
+  whenSettled(state.job(state.target, input), finish, fail);
+}
+
+function finish(result) {
+  let text;
+  try {
+    text = resultText(result);
+  } catch (error) {
+    // BigInt and circles; what a `toJSON` of the function's own throws is told as usual.
+    if (error instanceof SafeTypeError) refuseResult(error.message);
+    else fail(error);
+    return;
+  }
+  if (text === undefined) {
+    refuseResult('it is a ' + typeof result);
+    return;
+  }
+  answer(200, '', text);
+  handlerDone();
+}
+
+/** The JSON text of a result; undefined if there is none. */
+function resultText(result) {
+  if (result === undefined) return 'null';
+  return native.plainJson(result) ?? JSONStringify(result);
+}
