@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
 
+use crate::clock;
 use crate::config::Config;
 use crate::deploy::{Deploy, Images};
 use crate::dispatch::{Concurrency, Dispatch};
@@ -17,7 +18,8 @@ use crate::limits::IMAGE_IDLE_MS;
 use crate::outbound::{Client, OutboundConfig};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
-use crate::store::Store;
+use crate::schedules::Schedules;
+use crate::store::{Clock, Store};
 
 /// The data file, below the data folder.
 const DATA_FILE: &str = "ampoule.redb";
@@ -40,6 +42,8 @@ pub struct App {
     pub store: Arc<Store>,
     /// What deployments run from.
     pub images: Images,
+    /// Runs functions without a request.
+    pub schedules: Schedules,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -71,9 +75,22 @@ impl App {
     /// With a message for the operator: the data file cannot be opened or is damaged, the cache
     /// cannot be written, or wasmtime cannot run on this machine.
     pub async fn open(config: &Config, listening: Vec<SocketAddr>) -> Result<Arc<Self>> {
+        Self::open_with_clock(config, listening, Arc::new(clock::now_ms)).await
+    }
+
+    /// [`App::open`] with a clock of the caller's, by which kv keys expire and schedules are due.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_with_clock(
+        config: &Config,
+        listening: Vec<SocketAddr>,
+        clock: Clock,
+    ) -> Result<Arc<Self>> {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
-        let store = Arc::new(Store::open(&config.data.join(DATA_FILE))?);
+        let path = config.data.join(DATA_FILE);
+        let store = Arc::new(Store::open_with_clock(&path, Arc::clone(&clock))?);
         let paging = Paging::new(config.swaps_path.clone(), config.counters_path.clone());
         let engine_config = EngineConfig {
             sandboxes: u32::try_from(config.max_concurrent + SPARE_SANDBOXES)
@@ -111,16 +128,23 @@ impl App {
             Arc::new(client),
             concurrency,
         );
+        let schedules = {
+            let (store, runner) = (Arc::clone(&store), Arc::new(dispatch.clone()));
+            let read = move || Schedules::new(&store, runner, clock, concurrency);
+            tokio::task::spawn_blocking(read).await??
+        };
         let app = Arc::new(Self {
             deploy: Deploy::new(Arc::clone(&store), images.clone()),
             dispatch,
             store,
             images,
+            schedules,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
         app.watch_paging(paging, engine_config);
         app.watch_idle();
+        app.schedules.start();
         Ok(app)
     }
 
@@ -178,6 +202,7 @@ impl App {
 
     /// From now on, new invocations are refused and the server is not ready.
     pub fn start_draining(&self) {
+        self.schedules.stop();
         self.dispatch.start_draining();
     }
 
@@ -186,10 +211,17 @@ impl App {
         self.dispatch.is_draining()
     }
 
+    /// Waits until every invocation and every run of a schedule has ended.
+    pub async fn drained(&self) {
+        self.dispatch.drained().await;
+        self.schedules.stopped().await;
+    }
+
     /// Ends everything and writes what is left to write. Invocations must have ended, or been
     /// given up, before.
     pub async fn close(&self) {
         self.stop.cancel();
+        self.schedules.stop();
         self.tasks.close();
         self.tasks.wait().await;
         let store = Arc::clone(&self.store);

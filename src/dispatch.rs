@@ -3,6 +3,7 @@
 //! After this module nobody sees a tenant's name, only grants.
 
 mod complete;
+mod unattended;
 
 use std::collections::HashMap;
 use std::io;
@@ -34,6 +35,7 @@ use crate::store::{Deployment, LogLine, Store};
 pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Error>> + Send>;
 
 pub use complete::{Completed, Cost, Exception, Failed};
+pub use unattended::Unattended;
 
 /// One request to a function.
 pub struct Call {

@@ -101,6 +101,10 @@ codes! {
     MessageTooLarge    = "message_too_large",    Function, "A WebSocket message is too large";
     KindMismatch       = "kind_mismatch",        Caller,   "The function is of another kind";
     ResultInvalid      = "result_invalid",       Function, "The function's result cannot be answered as JSON";
+    ScheduleInvalid    = "schedule_invalid",     Caller,   "The schedule is not valid";
+    ScheduleNotFound   = "schedule_not_found",   Caller,   "There is no such schedule";
+    ScheduleBusy       = "schedule_busy",        Caller,   "An earlier run of the schedule is not over";
+    SchedulesExceeded  = "schedules_exceeded",   Caller,   "There are as many schedules as there may be";
 }
 
 impl fmt::Display for Code {

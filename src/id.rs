@@ -84,6 +84,12 @@ name!(
     "a function name"
 );
 
+name!(
+    /// What one of a function's schedules is called.
+    ScheduleName,
+    "a schedule name"
+);
+
 impl TenantId {
     /// The tenant of paths that name none.
     pub fn default_tenant() -> Self {
@@ -122,5 +128,16 @@ impl DeploymentId {
 impl fmt::Display for DeploymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// One schedule from its making to its deletion; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ScheduleId(ulid::Ulid);
+
+impl ScheduleId {
+    /// A new id for a schedule made at `now_ms` (Unix time).
+    pub fn new(now_ms: u64) -> Self {
+        Self(ulid::Ulid::from_parts(now_ms, rand::random()))
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! In reading order, along a request's path: [`server`] accepts, [`http`] routes, [`dispatch`]
 //! admits and accounts, [`sandbox`] runs the guest, [`host`] answers it, [`outbound`] and [`store`]
-//! do what it asked for. Beside that path: [`deploy`] makes new versions, [`app`] builds the
+//! do what it asked for. Beside that path: [`deploy`] makes new versions, [`schedules`] runs
+//! functions without a request, [`app`] builds the
 //! parts, [`cli`] is the command. Before that, [`transform`]
 //! makes JavaScript of TypeScript. Everything else is a leaf.
 
@@ -21,6 +22,7 @@ pub mod kind;
 pub mod limits;
 pub mod outbound;
 pub mod sandbox;
+pub mod schedules;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -70,6 +70,36 @@ pub const IMAGES_MAX: usize = 2000;
 pub const JSON_DEPTH_MAX: usize = 100;
 /// How long an image stays in memory that nobody asks for, in milliseconds.
 pub const IMAGE_IDLE_MS: u64 = 30 * 60 * 1000;
+/// Most schedules of one function.
+pub const SCHEDULES_PER_FUNCTION_MAX: usize = 100;
+/// Most schedules of one tenant.
+pub const SCHEDULES_PER_TENANT_MAX: usize = 1000;
+/// Most schedules in total.
+pub const SCHEDULES_MAX: usize = 10_000;
+/// Longest cron pattern, in bytes.
+pub const SCHEDULE_CRON_BYTES_MAX: usize = 128;
+/// Largest payload of a schedule, in bytes of JSON.
+pub const SCHEDULE_PAYLOAD_BYTES_MAX: usize = 64 << 10;
+/// Longest path of a schedule's requests, in bytes.
+pub const SCHEDULE_PATH_BYTES_MAX: usize = 2 << 10;
+/// Runs kept in the history of one schedule; older ones are dropped.
+pub const SCHEDULE_RUNS_KEPT: usize = 100;
+/// Most runs of one schedule that may be in progress or waiting at once.
+pub const SCHEDULE_OVERLAP_MAX: usize = 8;
+/// How late a tick may be and still count as in time, in milliseconds.
+pub const SCHEDULE_ON_TIME_MS: u64 = 60_000;
+/// How late a missed tick may be made up for at most, in milliseconds: seven days.
+pub const SCHEDULE_LATE_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// How far the clock may go back without anything being decided anew, in milliseconds.
+pub const SCHEDULE_CLOCK_BACK_MS: u64 = 3_600_000;
+/// Most attempts of one run after the first.
+pub const SCHEDULE_RETRIES_MAX: u32 = 10;
+/// Longest pause between two attempts, in milliseconds: one day.
+pub const SCHEDULE_RETRY_MS_MAX: u64 = 24 * 3_600_000;
+/// Missed ticks are counted up to this many.
+pub const SCHEDULE_MISSED_COUNT_MAX: usize = 1000;
+/// Most times that one preview answers.
+pub const SCHEDULE_PREVIEW_MAX: usize = 100;
 /// Fuel between two yields of a running guest to the other invocations.
 pub const FUEL_SLICE: u64 = 2_000_000;
 

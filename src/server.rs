@@ -100,7 +100,7 @@ async fn shut_down(listener: TcpListener, connections: Connections, app: &App, d
     // 4. Time for them, and for what functions do after their answers.
     let ended = async {
         connections.tasks.wait().await;
-        app.dispatch.drained().await;
+        app.drained().await;
     };
     if timeout(drain, ended).await.is_err() {
         let left = connections.tasks.len();

@@ -14,6 +14,7 @@ mod output;
 pub mod pack;
 mod packages;
 mod problem;
+mod schedules;
 mod serve;
 mod settings;
 mod versions;
@@ -30,6 +31,7 @@ pub use self::dev::dev;
 pub use self::invoke::InvokeArgs;
 pub use self::logs::LogsArgs;
 pub use self::problem::CliError;
+pub use self::schedules::SchedulesArgs;
 pub use self::serve::serve;
 pub use self::settings::SettingsArgs;
 pub use self::versions::{ActivateArgs, DeleteArgs, ListArgs, VersionsArgs};
@@ -87,6 +89,8 @@ pub enum Command {
     Delete(DeleteArgs),
     /// List the functions of a tenant
     List(ListArgs),
+    /// Run functions at certain times, without a request
+    Schedules(SchedulesArgs),
     /// Transforms TypeScript for a server, which starts this itself
     #[command(hide = true)]
     Transform,
@@ -263,6 +267,10 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             versions::delete(args, terminal).await.map(|()| 0),
         ),
         Command::List(args) => (args.json, versions::list(args, terminal).await.map(|()| 0)),
+        Command::Schedules(args) => (
+            args.json(),
+            schedules::run(args, terminal).await.map(|()| 0),
+        ),
     };
     ended.map_err(|error| error.with_json(json))
 }

@@ -13,6 +13,8 @@ use crate::limits;
 
 /// What every header of the platform begins with; functions neither see nor set them.
 const OWN_PREFIX: &str = "x-ampoule-";
+/// Marks what the scheduler runs: a function may rely on it, so nobody else can send it.
+const SCHEDULED: &str = "x-scheduled-execution";
 /// How much of a line that HTTP does not allow is shown.
 const LINE_CHARS_SHOWN: usize = 100;
 
@@ -164,6 +166,7 @@ fn is_between_hops(name: &HeaderName, named: &[String]) -> bool {
     is_by_itself
         || name.starts_with("proxy-")
         || name.starts_with(OWN_PREFIX)
+        || name == SCHEDULED
         || named.iter().any(|named| named == name)
 }
 

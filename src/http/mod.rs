@@ -11,11 +11,13 @@ mod events;
 mod fields;
 mod functions;
 mod invoke;
+mod json;
 mod logs;
 mod openapi;
 mod ops;
 mod path;
 mod problem;
+mod schedules;
 mod versions;
 
 use std::any::Any;
@@ -144,6 +146,11 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(versions::activate))
         .routes(routes!(logs::logs))
         .routes(routes!(events::call))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::show, schedules::put, schedules::delete))
+        .routes(routes!(schedules::runs))
+        .routes(routes!(schedules::run_now))
+        .routes(routes!(schedules::preview))
 }
 
 /// What the control plane answers is for the one who asked, and is what it says it is.

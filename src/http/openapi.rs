@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::Http;
 use crate::deploy::Settings;
-use crate::id::{DeploymentId, FunctionName, TenantId};
+use crate::id::{DeploymentId, FunctionName, ScheduleName, TenantId};
 use crate::limits;
 
 /// Where the control plane is.
@@ -208,6 +208,14 @@ impl PartialSchema for FunctionName {
 }
 
 impl ToSchema for FunctionName {}
+
+impl PartialSchema for ScheduleName {
+    fn schema() -> RefOr<Schema> {
+        name_schema("The name of one of a function's schedules")
+    }
+}
+
+impl ToSchema for ScheduleName {}
 
 impl PartialSchema for DeploymentId {
     fn schema() -> RefOr<Schema> {

@@ -76,6 +76,10 @@ const PAGES: &[(&str, &str)] = pages!(
     message_too_large,
     kind_mismatch,
     result_invalid,
+    schedule_invalid,
+    schedule_not_found,
+    schedule_busy,
+    schedules_exceeded,
 );
 
 /// `GET /healthz`: whether the process serves at all.

@@ -11,7 +11,8 @@ use utoipa::{IntoParams, PartialSchema};
 
 use super::problem::Problem;
 use crate::error::Code;
-use crate::id::{FunctionName, InvalidName, TenantId};
+use crate::id::{FunctionName, InvalidName, ScheduleName, TenantId};
+use crate::store::ScheduleKey;
 
 /// The tenant that a path names.
 pub(super) struct OfTenant(pub(super) TenantId);
@@ -54,6 +55,22 @@ impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
     }
 }
 
+/// The schedule that a path names.
+pub(super) struct OfSchedule(pub(super) ScheduleKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfSchedule {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self(ScheduleKey {
+            tenant: params.name("tenant")?,
+            function: params.name("function")?,
+            name: params.name("schedule")?,
+        }))
+    }
+}
+
 /// The decoded parameters of a path.
 pub(super) struct Params(RawPathParams);
 
@@ -90,6 +107,14 @@ impl Params {
 impl IntoParams for OfTenant {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![parameter("tenant", TenantId::schema())]
+    }
+}
+
+impl IntoParams for OfSchedule {
+    fn into_params(in_provider: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = OfFunction::into_params(in_provider);
+        parameters.push(parameter("schedule", ScheduleName::schema()));
+        parameters
     }
 }
 

@@ -180,13 +180,19 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::BodyIncomplete
         | Code::BodyInvalid
         | Code::ArchiveInvalid
-        | Code::SettingsInvalid => StatusCode::BAD_REQUEST,
+        | Code::SettingsInvalid
+        | Code::ScheduleInvalid => StatusCode::BAD_REQUEST,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
         Code::ForeignOrigin => StatusCode::FORBIDDEN,
-        Code::NotFound | Code::FunctionNotFound | Code::VersionNotFound => StatusCode::NOT_FOUND,
+        Code::NotFound
+        | Code::FunctionNotFound
+        | Code::VersionNotFound
+        | Code::ScheduleNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::VersionActive | Code::KindMismatch => StatusCode::CONFLICT,
+        Code::VersionActive | Code::KindMismatch | Code::ScheduleBusy | Code::SchedulesExceeded => {
+            StatusCode::CONFLICT
+        }
         Code::BodyTooLarge | Code::ArchiveTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::EntryNotFound
         | Code::SyntaxError

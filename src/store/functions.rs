@@ -13,7 +13,7 @@ use redb::{ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{BUNDLE_CHUNK_BYTES, BUNDLES, DEPLOYMENTS, FUNCTIONS, Tables};
-use super::{Error, Fault, Shared, logs};
+use super::{Error, Fault, Shared, logs, schedules};
 use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
 use crate::limits::{LimitOverrides, Limits};
@@ -303,7 +303,8 @@ impl Functions {
         self.shared.submit(0, write).await
     }
 
-    /// Deletes one version and its bundle; with its last version the function is gone too.
+    /// Deletes one version and its bundle; with its last version the function and its schedules
+    /// are gone too.
     ///
     /// # Errors
     /// [`Error::FunctionNotFound`], [`Error::VersionNotFound`], [`Error::VersionActive`],
@@ -322,7 +323,7 @@ impl Functions {
         self.shared.submit(0, write).await
     }
 
-    /// Deletes a function with all versions, bundles and stored log lines.
+    /// Deletes a function with all versions, bundles, schedules and stored log lines.
     ///
     /// The count of versions stays: deployed anew, it goes on where it was. Lines that its last
     /// invocations log after this are stored.
@@ -521,6 +522,7 @@ fn delete_version(
             .insert(name, (row.active, row.versions - 1))?;
     } else {
         tables.functions.remove(name)?;
+        schedules::delete_of(tables, tenant, function)?;
     }
     Ok(Ok(()))
 }
@@ -549,6 +551,7 @@ fn delete_function(
         delete_bundle(tables, id)?;
     }
     logs::delete(tables, &tenant, &function)?;
+    schedules::delete_of(tables, &tenant, &function)?;
     tables.activations.push(Activation::Gone(tenant, function));
     Ok(Ok(()))
 }

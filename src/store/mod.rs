@@ -12,6 +12,7 @@ mod functions;
 mod kv;
 mod logs;
 mod queue;
+mod schedules;
 mod schema;
 mod writer;
 
@@ -28,6 +29,10 @@ use tokio::sync::watch;
 pub use functions::{Deployment, Evaluation, FunctionSummary, Functions, NewDeployment};
 pub use kv::{Namespace, Page};
 pub use logs::{Level, LogLine, Logs};
+pub use schedules::{
+    Missed, NewRun, Overlap, Progress, Retries, Run, RunState, Schedule, ScheduleEntry,
+    ScheduleKey, ScheduleSettings, Schedules, Trigger,
+};
 
 use crate::error::Code;
 use crate::id::TenantId;
@@ -147,6 +152,17 @@ pub enum Error {
     /// A deployment with this id is already stored.
     #[error("this deployment is already stored")]
     DuplicateDeployment,
+    /// The function has no such schedule.
+    #[error("the function has no schedule of this name")]
+    ScheduleNotFound,
+    /// One more schedule would be too many.
+    #[error("{of} may have {max} schedules: delete one first")]
+    TooManySchedules {
+        /// How many there may be.
+        max: usize,
+        /// Of whom.
+        of: &'static str,
+    },
 }
 
 impl Error {
@@ -170,6 +186,8 @@ impl Error {
             Self::VersionNotFound { .. } => Code::VersionNotFound,
             Self::VersionActive { .. } => Code::VersionActive,
             Self::DuplicateDeployment => Code::Internal,
+            Self::ScheduleNotFound => Code::ScheduleNotFound,
+            Self::TooManySchedules { .. } => Code::SchedulesExceeded,
         }
     }
 }
@@ -371,6 +389,11 @@ impl Store {
     /// Functions, their versions and bundles.
     pub fn functions(&self) -> Functions {
         Functions::new(Arc::clone(&self.shared))
+    }
+
+    /// Schedules, how far they have come, and their runs.
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(Arc::clone(&self.shared))
     }
 
     /// The log lines of functions.

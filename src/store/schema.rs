@@ -19,6 +19,8 @@ const META_FORMAT: &str = "format";
 
 type TenantKey = (&'static str, &'static str);
 type NumberedKey = (&'static str, &'static str, u64);
+type ScheduleKey = (&'static str, &'static str, &'static str);
+type ScheduleRunKey = (&'static str, &'static str, &'static str, u64);
 
 /// (tenant, key) → (expiry in Unix ms or 0 for none, value).
 pub(super) const KV: TableDefinition<'static, TenantKey, (u64, &[u8])> = TableDefinition::new("kv");
@@ -51,6 +53,18 @@ pub(super) const LOGS: TableDefinition<'static, NumberedKey, (&str, &[u8])> =
 pub(super) const LOG_STATE: TableDefinition<'static, TenantKey, (u64, u64)> =
     TableDefinition::new("logs.state");
 
+/// (tenant, function, schedule) → the schedule as JSON.
+pub(super) const SCHEDULES: TableDefinition<'static, ScheduleKey, &[u8]> =
+    TableDefinition::new("schedules");
+
+/// (tenant, function, schedule) → how far it has come, as JSON.
+pub(super) const SCHEDULE_STATES: TableDefinition<'static, ScheduleKey, &[u8]> =
+    TableDefinition::new("schedules.states");
+
+/// (tenant, function, schedule, number of the run) → the run as JSON.
+pub(super) const SCHEDULE_RUNS: TableDefinition<'static, ScheduleRunKey, &[u8]> =
+    TableDefinition::new("schedules.runs");
+
 /// Bytes of a bundle in one entry: small enough to allocate, large enough to be few.
 pub(super) const BUNDLE_CHUNK_BYTES: usize = 1 << 20;
 
@@ -64,6 +78,9 @@ pub(super) struct Tables<'t> {
     pub(super) bundles: Table<'t, (&'static str, u32), &'static [u8]>,
     pub(super) logs: Table<'t, NumberedKey, (&'static str, &'static [u8])>,
     pub(super) log_state: Table<'t, TenantKey, (u64, u64)>,
+    pub(super) schedules: Table<'t, ScheduleKey, &'static [u8]>,
+    pub(super) schedule_states: Table<'t, ScheduleKey, &'static [u8]>,
+    pub(super) schedule_runs: Table<'t, ScheduleRunKey, &'static [u8]>,
     /// Unix time in milliseconds at which this transaction happens.
     pub(super) now_ms: u64,
     /// Changes of active deployments, in order; applied to the cache after the commit.
@@ -82,6 +99,9 @@ impl<'t> Tables<'t> {
             bundles: transaction.open_table(BUNDLES)?,
             logs: transaction.open_table(LOGS)?,
             log_state: transaction.open_table(LOG_STATE)?,
+            schedules: transaction.open_table(SCHEDULES)?,
+            schedule_states: transaction.open_table(SCHEDULE_STATES)?,
+            schedule_runs: transaction.open_table(SCHEDULE_RUNS)?,
             now_ms,
             activations: Vec::new(),
         })

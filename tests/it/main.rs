@@ -31,6 +31,7 @@ mod resolution;
 mod s0;
 mod s1;
 mod samples;
+mod schedules;
 mod seed_lines;
 mod server;
 mod shutdown;

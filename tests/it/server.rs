@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ampoule::app::App;
+use ampoule::clock;
 use ampoule::config::{Config, RawConfig};
 use ampoule::server::{self, HttpSettings};
+use ampoule::store::Clock;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,6 +45,8 @@ pub struct Options {
     pub counters: Option<PathBuf>,
     /// An existing data folder.
     pub data: Option<Arc<TempDir>>,
+    /// A clock that the test moves, for kv expiries and schedules; by default the system's.
+    pub clock: Option<Clock>,
 }
 
 impl Default for Options {
@@ -55,6 +59,7 @@ impl Default for Options {
             swaps: None,
             counters: None,
             data: None,
+            clock: None,
         }
     }
 }
@@ -101,7 +106,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let app = {
             let _first = FIRST.lock().await;
-            App::open(&config, vec![address])
+            let clock = options.clock.unwrap_or_else(|| Arc::new(clock::now_ms));
+            App::open_with_clock(&config, vec![address], clock)
                 .await
                 .expect("the app opens")
         };

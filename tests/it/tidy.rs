@@ -23,16 +23,24 @@ const LEAVES: &[&str] = &[
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["app", "deploy", "server", "store"]), // `serve` and `dev` put a server together
     ("server", &["app", "http"]),
-    ("http", &["app", "deploy", "dispatch", "store"]), // never sandbox or host
+    ("http", &["app", "deploy", "dispatch", "schedules", "store"]), // never sandbox or host
     (
         "app",
-        &["deploy", "dispatch", "outbound", "sandbox", "store"],
+        &[
+            "deploy",
+            "dispatch",
+            "outbound",
+            "sandbox",
+            "schedules",
+            "store",
+        ],
     ),
     (
         "dispatch",
         &["deploy", "host", "outbound", "sandbox", "store"],
     ),
     ("deploy", &["host", "sandbox", "store", "transform"]),
+    ("schedules", &["deploy", "dispatch", "store"]),
     ("sandbox", &["host"]), // never store: state comes in as grants
     ("host", &["outbound", "store"]),
     ("outbound", &[]),
@@ -44,7 +52,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("async_compression", &["outbound"]),
     ("axum", &["http", "server"]),
+    ("chrono_tz", &["schedules"]),
     ("clap", &["cli"]),
+    ("croner", &["schedules"]),
     ("flate2", &["cli", "deploy"]),
     ("hyper", &["outbound", "server"]),
     ("hyper_util", &["outbound", "server"]),

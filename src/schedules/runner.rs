@@ -1,0 +1,134 @@
+//! An attempt as a request: what a scheduled function is sent, and what its answer means.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::dispatch::{Call, Dispatch};
+use crate::error::{Code, Error};
+use crate::id::{FunctionName, InvocationId, ScheduleName, TenantId};
+
+/// First pause when the server or the tenant is busy; each further one is twice as long.
+const BUSY_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Longest pause when the server or the tenant is busy.
+const BUSY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// One attempt of a run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The owner.
+    pub tenant: TenantId,
+    /// What is run.
+    pub function: FunctionName,
+    /// Which of the function's schedules.
+    pub name: ScheduleName,
+    /// Path and query, starting with `/`.
+    pub path: String,
+    /// JSON text of the body.
+    pub payload: Option<String>,
+    /// The tick, Unix time in milliseconds.
+    pub due_ms: u64,
+    /// 1 and up.
+    pub attempt: u32,
+    /// The invocation's id.
+    pub invocation: InvocationId,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The function answered, and went on to its end.
+    Answered {
+        /// The HTTP status; `None` for a function that answers a result.
+        status: Option<u16>,
+    },
+    /// There was no answer, or the invocation failed after it.
+    Failed {
+        /// The HTTP status, if there was an answer.
+        status: Option<u16>,
+        /// Why.
+        code: Code,
+    },
+    /// The process ended in the middle of it.
+    Interrupted,
+    /// The server takes in nothing more; nothing ran.
+    Refused,
+}
+
+/// What carries out attempts.
+pub trait Runner: Send + Sync + 'static {
+    /// Carries one out, to its end.
+    fn run(&self, job: Job) -> BoxFuture<'static, Ended>;
+}
+
+impl Runner for Dispatch {
+    fn run(&self, job: Job) -> BoxFuture<'static, Ended> {
+        let dispatch = self.clone();
+        async move {
+            let mut pause = BUSY_PAUSE_MIN;
+            loop {
+                match once(&dispatch, &job).await {
+                    Ok(ended) => return ended,
+                    // Requests took all the room: the run waits for its own.
+                    Err(error) if is_busy(error.code) => {}
+                    Err(error) if error.code == Code::ShuttingDown => return Ended::Refused,
+                    Err(error) => {
+                        let code = error.code;
+                        return Ended::Failed { status: None, code };
+                    }
+                }
+                tokio::time::sleep(pause).await;
+                pause = BUSY_PAUSE_MAX.min(pause * 2);
+            }
+        }
+        .boxed()
+    }
+}
+
+fn is_busy(code: Code) -> bool {
+    matches!(code, Code::TenantBusy | Code::ServerBusy)
+}
+
+async fn once(dispatch: &Dispatch, job: &Job) -> Result<Ended, Error> {
+    let ran = dispatch.run_unattended(call(job)).await?;
+    let status = ran.status;
+    Ok(match ran.code {
+        Some(code) => Ended::Failed { status, code },
+        None => Ended::Answered { status },
+    })
+}
+
+/// The request of an attempt.
+fn call(job: &Job) -> Call {
+    let body = job.payload.clone().map_or_else(Bytes::new, Bytes::from);
+    let mut fields = format!(
+        "host: localhost\r\n\
+         user-agent: ampoule-scheduler\r\n\
+         x-scheduled-execution: true\r\n\
+         x-ampoule-schedule: {}\r\n\
+         x-ampoule-due-ms: {}\r\n\
+         x-ampoule-attempt: {}\r\n\
+         content-length: {}\r\n",
+        job.name,
+        job.due_ms,
+        job.attempt,
+        body.len(),
+    );
+    if job.payload.is_some() {
+        fields.push_str("content-type: application/json\r\n");
+    }
+    Call {
+        id: job.invocation,
+        tenant: job.tenant.clone(),
+        function: job.function.clone(),
+        method: "POST".to_owned(),
+        target: job.path.clone(),
+        fields: fields.into_bytes(),
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        secure: false,
+        body: Box::new(move |_| async move { Ok(body) }.boxed()),
+    }
+}
