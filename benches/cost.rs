@@ -185,6 +185,7 @@ async fn run_only(name: &str, rounds: u32) -> Result<ExitCode> {
     let case = cases.iter().find(|case| case.name == name);
     let case = case.with_context(|| format!("there is no case `{name}`"))?;
     let image = host.deploy(&case.source).await?;
+    host.make_hot(&image.image, case).await?;
     let mut subject = sandbox_subject(case, report::FRESH, vec![image]);
     for _ in 0..rounds {
         subject.batch(&host).await?;
@@ -210,6 +211,7 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     }
     let large = cases::large();
     let image = host.deploy(&large.source).await?;
+    host.make_hot(&image.image, &large).await?;
     subjects.push(sandbox_subject(&large, report::FRESH, vec![image]));
     let (fleet, images) = deploy_fleet(&mut host, fleet_len).await?;
     subjects.push(sandbox_subject(
@@ -246,6 +248,8 @@ async fn add_case(host: &mut Host, case: &Case, subjects: &mut Vec<Subject>) -> 
     let per_request = host.deploy(&cases::impure(&case.source)).await?;
     anyhow::ensure!(!fresh.is_per_request, "{}: no snapshot", case.name);
     anyhow::ensure!(per_request.is_per_request, "{}: a snapshot", case.name);
+    host.make_hot(&fresh.image, case).await?;
+    host.make_hot(&per_request.image, case).await?;
     subjects.push(sandbox_subject(case, report::FRESH, vec![fresh]));
     subjects.push(sandbox_subject(
         case,

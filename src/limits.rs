@@ -100,6 +100,11 @@ pub const SCHEDULE_RETRY_MS_MAX: u64 = 24 * 3_600_000;
 pub const SCHEDULE_MISSED_COUNT_MAX: usize = 1000;
 /// Most times that one preview answers.
 pub const SCHEDULE_PREVIEW_MAX: usize = 100;
+/// Most functions that have memory of their own because they are called often.
+pub const OWN_IMAGES_MAX: usize = 32;
+/// Largest difference to the engine snapshot that is copied into each sandbox, in bytes; a
+/// function with more has memory of its own from the start.
+pub const OVERLAY_BYTES_MAX: usize = 256 << 10;
 /// Fuel between two yields of a running guest to the other invocations.
 pub const FUEL_SLICE: u64 = 2_000_000;
 

@@ -10,7 +10,7 @@ use ampoule::id::TenantId;
 use ampoule::limits::Limits;
 use ampoule::outbound::{Client, OutboundConfig};
 use ampoule::sandbox::paging::Paging;
-use ampoule::sandbox::{Engine, EngineConfig, Image, Invocation, LoadError, Outcome};
+use ampoule::sandbox::{Domain, Engine, EngineConfig, Image, Invocation, LoadError, Outcome};
 use ampoule::store::Store;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -25,6 +25,9 @@ use super::cases::{Case, KV_KEY, KV_VALUE};
 pub(crate) const SANDBOXES: u32 = 512 + 16;
 /// As few as show that they are reused.
 pub(crate) const SMOKE_SANDBOXES: u32 = 24;
+
+/// Calls after which every function has memory of its own.
+const HOT_CALLS_MAX: usize = 10_000;
 
 /// A server without its HTTP.
 pub(crate) struct Host {
@@ -117,7 +120,8 @@ impl Host {
         })?;
         let load_micros = micros(begun);
         let begun = clock::monotonic();
-        let image = Image::new(&self.engine, &loaded.snapshot, Some(folder))?;
+        let domain = Domain::new(TenantId::default_tenant().as_str());
+        let image = Image::new(&self.engine, &domain, &loaded.snapshot, Some(folder))?;
         Ok(Deployment {
             image,
             snapshot_bytes: loaded.snapshot.len(),
@@ -149,6 +153,20 @@ impl Host {
             fuel: finished.fuel,
             host_calls: finished.usage.host_calls,
         })
+    }
+
+    /// Calls a function until it is given memory of its own, as one that is called often has.
+    pub(crate) async fn make_hot(&self, image: &Image, case: &Case) -> Result<()> {
+        for _ in 0..HOT_CALLS_MAX {
+            if image.has_own_memory() {
+                return Ok(());
+            }
+            self.invoke(image, case).await?;
+        }
+        bail!(
+            "{}: no memory of its own after {HOT_CALLS_MAX} calls",
+            case.name
+        )
     }
 
     fn invocation(&self, case: &Case) -> (Invocation, oneshot::Receiver<ampoule::host::Head>) {

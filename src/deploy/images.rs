@@ -19,10 +19,10 @@ use super::typescript::{self, Prepared};
 use crate::clock;
 use crate::error::Error;
 use crate::host::{LoadSettings, LogEntry, Refusal};
-use crate::id::DeploymentId;
+use crate::id::{DeploymentId, TenantId};
 use crate::kind::Kind;
 use crate::limits::{IMAGES_MAX, Limits};
-use crate::sandbox::{Engine, Image, LoadError, Loaded};
+use crate::sandbox::{Domain, Engine, Image, LoadError, Loaded};
 use crate::store::{Deployment, Level, Store};
 use crate::transform::Fault;
 
@@ -38,6 +38,8 @@ pub struct Load {
     pub id: DeploymentId,
     /// What it is for.
     pub kind: Kind,
+    /// Its owner: no memory goes from one tenant's sandboxes to another's.
+    pub tenant: TenantId,
     /// Its entry file.
     pub entry: String,
     /// Its environment.
@@ -53,11 +55,16 @@ impl Load {
         Self {
             id: deployment.id,
             kind: deployment.kind,
+            tenant: deployment.tenant.clone(),
             entry: deployment.entry.clone(),
             env: deployment.env.clone(),
             route: deployment.route.clone(),
             limits: deployment.limits_in_force(),
         }
+    }
+
+    fn domain(&self) -> Domain {
+        Domain::new(self.tenant.as_str())
     }
 
     fn settings(&self) -> LoadSettings {
@@ -241,7 +248,7 @@ impl Images {
         let files = self.restore_files(&load.id).await?;
         let path = self.snapshot_path(&load.id, &engine);
         if let Ok(snapshot) = tokio::fs::read(&path).await {
-            match image(engine.clone(), snapshot, files.clone()).await {
+            match image(engine.clone(), load.domain(), snapshot, files.clone()).await {
                 Ok(image) => return Ok(image),
                 // The machine may have stopped before all of it was on disk.
                 Err(error) => {
@@ -257,7 +264,7 @@ impl Images {
         self.write_snapshot(&load.id, &engine, &loaded.snapshot)
             .await
             .map_err(Error::internal)?;
-        image(engine, loaded.snapshot, files)
+        image(engine, load.domain(), loaded.snapshot, files)
             .await
             .map_err(Error::internal)
     }
@@ -320,7 +327,7 @@ impl Images {
         self.write_snapshot(&load.id, &engine, &loaded.snapshot)
             .await?;
         let snapshot_bytes = loaded.snapshot.len() as u64;
-        let image = image(engine, loaded.snapshot, folder).await?;
+        let image = image(engine, load.domain(), loaded.snapshot, folder).await?;
         // Nobody else knows this id yet.
         let _ = slot.image.set(image);
         Ok(Created {
@@ -414,7 +421,7 @@ impl Images {
     }
 
     fn snapshot_path(&self, id: &DeploymentId, engine: &Engine) -> PathBuf {
-        let name = format!("{id}-{}.wasm", engine.key());
+        let name = format!("{id}-{}.snapshot", engine.key());
         self.shared.snapshots.join(name)
     }
 
@@ -461,8 +468,13 @@ async fn is_there(folder: &Path) -> bool {
     tokio::fs::try_exists(folder).await.unwrap_or(false)
 }
 
-async fn image(engine: Engine, snapshot: Vec<u8>, files: PathBuf) -> anyhow::Result<Image> {
-    tokio::task::spawn_blocking(move || Image::new(&engine, &snapshot, Some(files)))
+async fn image(
+    engine: Engine,
+    domain: Domain,
+    snapshot: Vec<u8>,
+    files: PathBuf,
+) -> anyhow::Result<Image> {
+    tokio::task::spawn_blocking(move || Image::new(&engine, &domain, &snapshot, Some(files)))
         .await
         .map_err(|error| anyhow!("making an image panicked: {error}"))?
 }

@@ -142,6 +142,7 @@ impl Deploy {
         let load = images::Load {
             id: draft.id,
             kind: draft.kind,
+            tenant: draft.tenant.clone(),
             entry: draft.entry.clone(),
             env: draft.env.clone(),
             route: draft.route.clone(),

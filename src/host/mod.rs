@@ -23,7 +23,7 @@ pub use invocation::{Failure, Head, Request, Responder};
 pub use logging::{LogBuffer, LogEntry};
 pub use state::{Budget, Grants, State, Usage};
 
-pub(crate) use bindings::AmpoulePre;
+pub(crate) use bindings::{Ampoule, AmpoulePre};
 
 #[allow(clippy::all, reason = "generated")]
 mod bindings {

@@ -1,7 +1,9 @@
 //! The one engine of a server: wasmtime's configuration, and the guest compiled once.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -10,8 +12,10 @@ use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig,
 };
 
-use crate::host::{self, State};
-use crate::limits::{Limits, SNAPSHOT_BYTES_MAX};
+use super::overlay::Overlay;
+use super::{image, snapshot};
+use crate::host::{self, AmpoulePre, State};
+use crate::limits::{Limits, OVERLAY_BYTES_MAX, OWN_IMAGES_MAX, SNAPSHOT_BYTES_MAX};
 
 /// The world with all code of the guest; it imports the image as a core module.
 const COMPONENT: &[u8] = include_bytes!("../../guest/artifact/component.wasm");
@@ -29,6 +33,13 @@ const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 /// Size of an instance's own data; the engine has some 800 functions.
 const INSTANCE_BYTES_MAX: usize = 1 << 20;
+/// The engine snapshot in the cache.
+const BASE_FILE: &str = "base.wasm";
+/// Memory beyond the engine snapshot in which overlays are applied, in bytes: what loading a small
+/// function takes, and the overlay itself while it is applied.
+const FLOOR_SPARE_BYTES: usize = 1 << 20;
+/// Alignment of the place where an overlay is put, in bytes.
+const STAGE_ALIGN: usize = 16;
 /// How often making an image's file is tried.
 const FILE_TRIES: usize = 10;
 /// Entries of the engine's one table.
@@ -61,14 +72,40 @@ pub struct Engine {
 }
 
 struct Inner {
+    compiled: Compiled,
+    cache: Cache,
+    /// The memory of a guest with its JavaScript runtime built, which overlays are made against.
+    base: Vec<u8>,
+    base_bytes: usize,
+    /// The floor of each domain that is in use.
+    floors: Mutex<HashMap<Domain, Weak<Floor>>>,
+    /// Invocations so far.
+    ticks: AtomicU64,
+    /// Images with memory of their own because they are used often, the oldest first.
+    own: Mutex<VecDeque<Weak<image::Inner>>>,
+    reset: Reset,
+}
+
+/// Those whose sandboxes may be given memory that another of them has used, reset page by page. A
+/// sandbox of another domain gets its memory mapped anew.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Domain(Arc<str>);
+
+impl Domain {
+    /// The domain of this name.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+/// Where overlays are applied: the engine snapshot with [`FLOOR_SPARE_BYTES`] behind it.
+pub(super) type Floor = AmpoulePre<State>;
+
+/// What all images have in common.
+struct Compiled {
     engine: wasmtime::Engine,
     linker: Linker<State>,
     component: Component,
-    /// The guest with its JavaScript runtime built: where every load starts from.
-    base: Option<host::AmpoulePre<State>>,
-    base_bytes: usize,
-    reset: Reset,
-    key: String,
 }
 
 impl Engine {
@@ -79,35 +116,38 @@ impl Engine {
     pub async fn new(config: &EngineConfig) -> Result<Self> {
         let reset = choose_reset(config.objection.as_deref());
         let engine = wasmtime::Engine::new(&wasmtime_config(config, &reset))?;
-        let key = key(&engine);
         let cache = Cache {
-            folder: &config.cache,
-            key: &key,
+            folder: config.cache.clone(),
+            key: key(&engine),
         };
         let component = cache.component(&engine)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
-        let mut inner = Inner {
+        let compiled = Compiled {
             engine,
             linker,
             component,
-            base: None,
-            base_bytes: 0,
-            reset,
-            key: key.clone(),
         };
-        let base = match cache.read("base.wasm") {
-            Some(base) => base,
+        let image = match cache.read(BASE_FILE) {
+            Some(image) => image,
             None => {
-                let base = super::load::prepare(&inner.image(BLANK)?, &inner.engine, LAYER).await?;
-                cache.write("base.wasm", &base)?;
-                base
+                let blank = compiled.image(BLANK)?;
+                let image = super::load::prepare(&blank, &compiled.engine, LAYER).await?;
+                cache.write(BASE_FILE, &image)?;
+                image
             }
         };
-        inner.base_bytes = base.len();
-        inner.base = Some(inner.image(&base)?);
         Ok(Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Inner {
+                base: snapshot::decode(&image)?,
+                base_bytes: image.len(),
+                compiled,
+                cache,
+                floors: Mutex::default(),
+                ticks: AtomicU64::new(0),
+                own: Mutex::default(),
+                reset,
+            }),
         })
     }
 
@@ -119,7 +159,7 @@ impl Engine {
     /// Changes with everything that snapshots depend on: a snapshot taken by an engine with
     /// another key must not be used.
     pub fn key(&self) -> &str {
-        &self.inner.key
+        &self.inner.cache.key
     }
 
     /// Size of the engine snapshot, in bytes.
@@ -127,29 +167,115 @@ impl Engine {
         self.inner.base_bytes
     }
 
-    pub(super) fn base(&self) -> Result<&host::AmpoulePre<State>> {
-        self.inner.base.as_ref().context("an engine without a base")
+    /// The engine snapshot as an image of its own, so that its memory is mapped anew: nothing
+    /// that another load left is even reset. Blocks for a millisecond or two.
+    ///
+    /// # Errors
+    /// If the cache cannot be read nor written.
+    pub(super) fn base(&self) -> Result<AmpoulePre<State>> {
+        self.inner.mapped("base.cwasm", 0)
     }
 
-    pub(super) fn pre(&self, image: &[u8]) -> Result<host::AmpoulePre<State>> {
-        self.inner.image(image)
+    /// Where overlays of a domain are applied. Blocks for a millisecond or two the first time.
+    ///
+    /// # Errors
+    /// As [`Engine::base`].
+    pub(super) fn floor(&self, domain: &Domain) -> Result<Arc<Floor>> {
+        let mut floors = self
+            .inner
+            .floors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(floor) = floors.get(domain).and_then(Weak::upgrade) {
+            return Ok(floor);
+        }
+        floors.retain(|_, floor| floor.strong_count() > 0);
+        let floor = Arc::new(self.inner.mapped("floor.cwasm", FLOOR_SPARE_BYTES)?);
+        floors.insert(domain.clone(), Arc::downgrade(&floor));
+        Ok(floor)
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.inner.engine
+        &self.inner.compiled.engine
+    }
+
+    /// What a memory that begins at `address` has beyond the engine snapshot.
+    pub(super) fn overlay(&self, address: u32, memory: &[u8]) -> Overlay {
+        let address = usize::try_from(address).unwrap_or(usize::MAX);
+        Overlay::between(&self.inner.base, address, memory)
+    }
+
+    /// Whether an overlay can be applied to the floor, and is small enough that it should.
+    pub(super) fn has_room_for(&self, overlay: &Overlay) -> bool {
+        // It is put behind the deployment's memory before it is applied.
+        let bytes = overlay.memory_bytes() + overlay.parts().len() + STAGE_ALIGN;
+        overlay.parts().len() <= OVERLAY_BYTES_MAX && bytes <= self.floor_bytes()
+    }
+
+    /// Size of the memory that sandboxes with this overlay start with, in bytes: the same whether
+    /// it is applied or mapped, so that a function has the same limits and fuel either way.
+    pub(super) fn memory_bytes(&self, overlay: &Overlay) -> usize {
+        overlay.memory_bytes().max(self.floor_bytes())
+    }
+
+    fn floor_bytes(&self) -> usize {
+        self.inner.base.len() + FLOOR_SPARE_BYTES
+    }
+
+    /// An image with the whole memory of a deployment. Blocks.
+    pub(super) fn own_image(&self, overlay: &Overlay) -> Result<AmpoulePre<State>> {
+        let memory = overlay.apply(&self.inner.base, self.floor_bytes());
+        self.inner.compiled.image(&snapshot::encode(0, &memory))
+    }
+
+    /// The number of this invocation, among all that the engine has seen.
+    pub(super) fn tick(&self) -> u64 {
+        self.inner.ticks.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes that an image has memory of its own; the one that has it longest may lose it.
+    pub(super) fn keep_own(&self, image: &Arc<image::Inner>) {
+        let mut own = self
+            .inner
+            .own
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        own.retain(|other| other.strong_count() > 0);
+        own.push_back(Arc::downgrade(image));
+        if own.len() > OWN_IMAGES_MAX
+            && let Some(oldest) = own.pop_front().and_then(|oldest| oldest.upgrade())
+        {
+            oldest.drop_own();
+        }
     }
 }
 
 impl Inner {
-    /// Everything that can be decided before the first sandbox of an image.
-    fn image(&self, image: &[u8]) -> Result<host::AmpoulePre<State>> {
+    /// The engine snapshot with `spare` zeros behind it, mapped from a file in the cache. Each call
+    /// makes another image, although all have their bytes in common.
+    fn mapped(&self, name: &str, spare: usize) -> Result<AmpoulePre<State>> {
+        let module = self.cache.module(&self.compiled.engine, name, || {
+            let mut memory = self.base.clone();
+            memory.resize(memory.len() + spare, 0);
+            snapshot::encode(0, &memory)
+        })?;
+        self.compiled.ready(&module)
+    }
+}
+
+impl Compiled {
+    /// Makes an image ready that has a file in memory to be mapped from.
+    fn image(&self, image: &[u8]) -> Result<AmpoulePre<State>> {
         let module = Module::new(&self.engine, image)?;
         make_file(&module)?;
+        self.ready(&module)
+    }
+
+    /// Everything that can be decided before the first sandbox of an image.
+    fn ready(&self, image: &Module) -> Result<AmpoulePre<State>> {
         let mut linker = self.linker.clone();
-        linker.root().module("image", &module)?;
-        Ok(host::AmpoulePre::new(
-            linker.instantiate_pre(&self.component)?,
-        )?)
+        linker.root().module("image", image)?;
+        Ok(AmpoulePre::new(linker.instantiate_pre(&self.component)?)?)
     }
 }
 
@@ -202,7 +328,7 @@ fn wasmtime_config(config: &EngineConfig, reset: &Reset) -> Config {
         .max_core_instance_size(INSTANCE_BYTES_MAX)
         .max_component_instance_size(INSTANCE_BYTES_MAX)
         .table_elements(TABLE_ELEMENTS_MAX)
-        .max_memory_size(largest + SNAPSHOT_BYTES_MAX + MEMORY_SLACK_BYTES)
+        .max_memory_size(largest + SNAPSHOT_BYTES_MAX + FLOOR_SPARE_BYTES + MEMORY_SLACK_BYTES)
         .max_unused_warm_slots(config.sandboxes)
         .pagemap_scan(if reset.pagemap_scan {
             Enabled::Yes
@@ -252,12 +378,12 @@ fn key(engine: &wasmtime::Engine) -> String {
 }
 
 /// Compiled code on disk, named by key.
-struct Cache<'a> {
-    folder: &'a Path,
-    key: &'a str,
+struct Cache {
+    folder: PathBuf,
+    key: String,
 }
 
-impl Cache<'_> {
+impl Cache {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{}-{name}", self.key))
     }
@@ -269,7 +395,7 @@ impl Cache<'_> {
     /// Writes through a temporary file, so that no reader meets half of one.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(name);
-        std::fs::create_dir_all(self.folder)
+        std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make the cache folder {}", self.folder.display()))?;
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         std::fs::write(&temporary, bytes)
@@ -279,22 +405,44 @@ impl Cache<'_> {
 
     fn component(&self, engine: &wasmtime::Engine) -> Result<Component> {
         let path = self.path("engine.cwasm");
-        if path.exists() {
-            // SAFETY: the file is one that `write` put there, and the cache folder belongs to
-            // the server, as `EngineConfig::cache` says. A file of another version is refused.
-            #[expect(unsafe_code, reason = "compiled code is trusted as this program is")]
-            let loaded = unsafe { Component::deserialize_file(engine, &path) };
-            match loaded {
-                Ok(component) => return Ok(component),
-                Err(error) => tracing::warn!(%error, "compiled engine is not usable"),
+        // SAFETY: the file is one that `write` put there, and the cache folder belongs to
+        // the server, as `EngineConfig::cache` says. A file of another version is refused.
+        #[expect(unsafe_code, reason = "compiled code is trusted as this program is")]
+        let load = || unsafe { Component::deserialize_file(engine, &path) };
+        self.load_or_compile("engine.cwasm", load, || {
+            tracing::info!("compiling the engine, once");
+            Ok(engine.precompile_component(COMPONENT)?)
+        })
+    }
+
+    /// An image that is mapped from its file, which is made if it is not there.
+    fn module(
+        &self,
+        engine: &wasmtime::Engine,
+        name: &str,
+        image: impl FnOnce() -> Vec<u8>,
+    ) -> Result<Module> {
+        let path = self.path(name);
+        // SAFETY: as in `component`.
+        #[expect(unsafe_code, reason = "as in `component`")]
+        let load = || unsafe { Module::deserialize_file(engine, &path) };
+        self.load_or_compile(name, load, || Ok(engine.precompile_module(&image())?))
+    }
+
+    fn load_or_compile<T>(
+        &self,
+        name: &str,
+        load: impl Fn() -> wasmtime::Result<T>,
+        compile: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<T> {
+        if self.path(name).exists() {
+            match load() {
+                Ok(loaded) => return Ok(loaded),
+                Err(error) => tracing::warn!(%error, name, "what was compiled is not usable"),
             }
         }
-        tracing::info!("compiling the engine, once");
-        let compiled = engine.precompile_component(COMPONENT)?;
-        self.write("engine.cwasm", &compiled)?;
-        // SAFETY: wasmtime compiled it just now.
-        #[expect(unsafe_code, reason = "as above")]
-        Ok(unsafe { Component::deserialize(engine, &compiled)? })
+        self.write(name, &compile()?)?;
+        Ok(load()?)
     }
 }
 

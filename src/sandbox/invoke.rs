@@ -64,7 +64,7 @@ impl Image {
             Ok(store) => store,
             Err(error) => return unborn(&error),
         };
-        let run = tokio::time::timeout_at(deadline, drive(self, &mut store)).await;
+        let run = tokio::time::timeout_at(deadline, drive(self, &mut store, limits.fuel)).await;
         let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let outcome = match run {
             Err(_elapsed) => Outcome::WallExceeded,
@@ -78,8 +78,8 @@ impl Image {
     }
 }
 
-async fn drive(image: &Image, store: &mut Store<State>) -> wasmtime::Result<()> {
-    let guest = image.inner.pre.instantiate_async(&mut *store).await?;
+async fn drive(image: &Image, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<()> {
+    let guest = image.instantiate(&mut *store, fuel).await?;
     let mut waiting = guest.call_start(&mut *store).await?;
     while waiting {
         let Some(ended) = store.data_mut().next_operation().await else {

@@ -17,7 +17,7 @@ use crate::limits::{LOAD_FUEL_MAX, LOAD_WALL_MS_MAX, Limits, SNAPSHOT_BYTES_MAX}
 /// A deployment that was loaded.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its snapshot: an image module.
+    /// Its snapshot: what its memory has beyond the engine snapshot.
     pub snapshot: Vec<u8>,
     /// Why it is evaluated per request, if it is.
     pub per_request: Option<String>,
@@ -55,7 +55,7 @@ impl Engine {
     ) -> Result<Loaded, LoadError> {
         let first = self.load_once(&files, settings.clone(), limits).await?;
         let (what, place, modules) = match first.outcome {
-            LoadOutcome::Loaded => return first.loaded(None),
+            LoadOutcome::Loaded => return first.loaded(self, None),
             LoadOutcome::Refused(refusal) => return Err(LoadError::Refused(refusal)),
             LoadOutcome::Impure {
                 what,
@@ -74,7 +74,7 @@ impl Engine {
                     format!("{what} at {place}")
                 };
                 // What the first attempt logged will be logged by every invocation.
-                second.loaded(Some(reason))
+                second.loaded(self, Some(reason))
             }
             LoadOutcome::Refused(refusal) => Err(LoadError::Refused(refusal)),
             LoadOutcome::Impure { .. } => {
@@ -89,7 +89,9 @@ impl Engine {
         settings: LoadSettings,
         limits: Limits,
     ) -> Result<Attempt, LoadError> {
-        let pre = self.base()?;
+        let engine = self.clone();
+        let base = tokio::task::spawn_blocking(move || engine.base()).await;
+        let base = base.context("mapping the engine snapshot panicked")??;
         let grants = Grants {
             kv: None,
             network: None,
@@ -100,7 +102,7 @@ impl Engine {
         let mut store =
             new_store(self.wasmtime(), state, LOAD_FUEL_MAX).map_err(anyhow::Error::from)?;
         let run = async {
-            let guest = pre.instantiate_async(&mut store).await?;
+            let guest = base.instantiate_async(&mut store).await?;
             guest.call_load(&mut store).await
         };
         let limit = Duration::from_millis(LOAD_WALL_MS_MAX);
@@ -142,7 +144,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn loaded(self, per_request: Option<String>) -> Result<Loaded, LoadError> {
+    fn loaded(self, engine: &Engine, per_request: Option<String>) -> Result<Loaded, LoadError> {
         let (address, memory) = self
             .snapshot
             .context("the guest did not hand over its memory")?;
@@ -153,7 +155,7 @@ impl Attempt {
             )));
         }
         Ok(Loaded {
-            snapshot: snapshot::encode(address, &memory),
+            snapshot: engine.overlay(address, &memory).encode(),
             per_request,
             log: self.log,
         })

@@ -1,8 +1,8 @@
 //! Sandboxes: one wasmtime store around one guest, made for one invocation and thrown away.
 //!
 //! In reading order: [`engine`] configures wasmtime and compiles the guest once, [`snapshot`]
-//! turns a guest's memory into an image module, [`image`] is a deployment ready to run,
-//! [`invoke`] runs one invocation, [`load`] takes a deployment's snapshot, [`outcome`] says how
+//! turns a guest's memory into an image module, [`overlay`] is what a deployment's has beyond the
+//! engine's, [`image`] is a deployment ready to run, [`invoke`] runs one invocation, [`load`] takes a deployment's snapshot, [`outcome`] says how
 //! either ended, [`paging`] watches what could undo the isolation of reused memory.
 
 pub mod engine;
@@ -10,10 +10,11 @@ pub mod image;
 pub mod invoke;
 pub mod load;
 pub mod outcome;
+mod overlay;
 pub mod paging;
 pub mod snapshot;
 
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Domain, Engine, EngineConfig};
 pub use image::Image;
 pub use invoke::{Finished, Invocation};
 pub use load::{LoadError, Loaded};

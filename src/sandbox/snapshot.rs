@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use wasm_encoder::{
     ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, Module,
 };
-use wasmparser::{Parser, Payload};
+use wasmparser::{Data, DataKind, Operator, Parser, Payload};
 
 /// A WebAssembly page.
 const WASM_PAGE: usize = 64 << 10;
@@ -59,27 +59,63 @@ fn runs(start: usize, memory: &[u8]) -> Vec<(usize, usize)> {
     runs
 }
 
-/// Size of the memory that an image defines, in bytes.
+/// The memory that an image defines, from address 0 to its end.
 ///
 /// # Errors
 /// If it is not an image.
-pub fn memory_bytes(image: &[u8]) -> Result<usize> {
+pub fn decode(image: &[u8]) -> Result<Vec<u8>> {
+    let mut memory = Vec::new();
     for payload in Parser::new(0).parse_all(image) {
-        if let Payload::MemorySection(section) = payload? {
-            let memory = section
-                .into_iter()
-                .next()
-                .context("an image without memory")??;
-            let pages = usize::try_from(memory.initial)?;
-            return pages.checked_mul(WASM_PAGE).context("an image too large");
+        match payload? {
+            Payload::MemorySection(section) => {
+                let declared = section.into_iter().next();
+                let pages = declared.context("an image without memory")??.initial;
+                let bytes = usize::try_from(pages)?.checked_mul(WASM_PAGE);
+                memory.resize(bytes.context("an image too large")?, 0);
+            }
+            Payload::DataSection(section) => {
+                for data in section {
+                    fill(&mut memory, &data?)?;
+                }
+            }
+            _ => {}
         }
     }
-    bail!("an image without memory")
+    Ok(memory)
+}
+
+fn fill(memory: &mut [u8], data: &Data<'_>) -> Result<()> {
+    let DataKind::Active { offset_expr, .. } = &data.kind else {
+        bail!("an image with passive data");
+    };
+    let Operator::I32Const { value } = offset_expr.get_operators_reader().read()? else {
+        bail!("an image with data at an address that is not a constant");
+    };
+    let at = usize::try_from(value.cast_unsigned())?;
+    let place = memory.get_mut(at..at + data.data.len());
+    let place = place.context("an image with data beyond its memory")?;
+    place.copy_from_slice(data.data);
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{PAGE, runs};
+    use super::{PAGE, WASM_PAGE, decode, encode, runs};
+
+    #[test]
+    fn what_was_encoded_is_decoded() {
+        let mut data = vec![0; 50 * PAGE];
+        data[3] = 1;
+        data[30 * PAGE] = 2;
+        let memory = decode(&encode(4096 + 16, &data)).unwrap();
+        assert_eq!(
+            memory.len(),
+            (4096 + 16 + data.len()).next_multiple_of(WASM_PAGE)
+        );
+        assert!(memory[4096 + 16..][..data.len()] == data);
+        assert!(memory[..4096 + 16].iter().all(|byte| *byte == 0));
+        assert!(decode(b"no image").is_err());
+    }
 
     #[test]
     fn zero_pages_are_left_out_and_borders_are_kept() {

@@ -362,3 +362,36 @@ async fn a_timer_does_not_outlive_its_invocation() {
     server.deploy("looks", source).await;
     Answer::of(server.invoke("looks")).await.expect(200, "null");
 }
+
+/// Functions of different sizes, called so that some get memory of their own and some do not, in
+/// the same few sandboxes.
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_take_turns_in_a_sandbox_find_their_own_memory_alone() {
+    let server = Server::with(Options {
+        max_concurrent: 2,
+        ..Options::default()
+    })
+    .await;
+    // Of megabytes the last one: too many to be laid over the engine's memory.
+    let lengths = [1, 10, 500, 3_000, 30_000];
+    for (number, length) in lengths.iter().enumerate() {
+        let source = format!(
+            "const all = Array.from({{ length: {length} }}, (_, at) => ({{ at, of: {number} }}));
+             let calls = 0;
+             module.exports = (req, res) => {{
+                 const wrong = all.findIndex((one, at) => one.at !== at || one.of !== {number});
+                 for (const one of all) one.of = 'spoilt';
+                 calls += 1;
+                 globalThis.left ??= 'by {number}';
+                 res.send([wrong, all.length, calls, left].join());
+             }};"
+        );
+        server.deploy(&format!("f{number}"), &source).await;
+    }
+    for turn in 0..400 {
+        // The first is called often, the others now and then.
+        let number = if turn % 2 == 0 { 0 } else { turn % 5 };
+        let answer = Answer::of(server.invoke(&format!("f{number}"))).await;
+        answer.expect(200, &format!("-1,{},1,by {number}", lengths[number]));
+    }
+}

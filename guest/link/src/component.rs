@@ -34,6 +34,7 @@ pub fn compose(guest: &[u8], split: &Split) -> Result<Vec<u8>> {
     let lowered = composer.lower(split)?;
     composer.instantiate_engine(lowered);
     composer.lift(split)?;
+    composer.lift_apply();
     let component = composer.component.finish();
     wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all())
         .validate_all(&component)
@@ -59,6 +60,11 @@ const IMAGE_MODULE: u32 = 0;
 const SCRATCH_MODULE: u32 = 1;
 const ENGINE_MODULE: u32 = 2;
 const IMAGE_INSTANCE: u32 = 0;
+/// What the scratch module exports, which are the first core functions.
+const SCRATCH_FUNCTIONS: [&str; 3] = ["realloc", "stage", "apply"];
+const REALLOC: u32 = 0;
+const STAGE: u32 = 1;
+const APPLY: u32 = 2;
 
 impl Composer {
     /// Takes over types and imports: everything up to the first core module.
@@ -170,19 +176,20 @@ impl Composer {
         self.component.section(&instances);
         let scratch = 1;
         let mut aliases = ComponentAliasSection::new();
-        aliases.alias(Alias::CoreInstanceExport {
-            instance: scratch,
-            kind: ExportKind::Func,
-            name: "realloc",
-        });
+        for name in SCRATCH_FUNCTIONS {
+            aliases.alias(Alias::CoreInstanceExport {
+                instance: scratch,
+                kind: ExportKind::Func,
+                name,
+            });
+        }
         self.component.section(&aliases);
         self.core_instances = 2;
-        self.core_functions = 1;
+        self.core_functions = 3;
     }
 
     /// Lowers every host function that the engine imports; answers (module, name, function).
     fn lower(&mut self, split: &Split) -> Result<Vec<(String, String, u32)>> {
-        let realloc = 0;
         let mut lowered = Vec::new();
         for import in &split.imports {
             let instance = *self
@@ -210,7 +217,7 @@ impl Composer {
                     [
                         CanonicalOption::UTF8,
                         CanonicalOption::Memory(0),
-                        CanonicalOption::Realloc(realloc),
+                        CanonicalOption::Realloc(REALLOC),
                     ],
                 );
                 self.component_functions += 1;
@@ -280,6 +287,31 @@ impl Composer {
             self.component_functions += 2;
         }
         Ok(())
+    }
+}
+
+impl Composer {
+    /// Lifts `apply-overlay`, whose list goes to a place of its own.
+    fn lift_apply(&mut self) {
+        let mut types = ComponentTypeSection::new();
+        types.defined_type().list(PrimitiveValType::U8);
+        let list = ComponentValType::Type(self.component_types);
+        types.function().params([("overlay", list)]).result(None);
+        let mut functions = CanonicalFunctionSection::new();
+        functions.lift(
+            APPLY,
+            self.component_types + 1,
+            [CanonicalOption::Memory(0), CanonicalOption::Realloc(STAGE)],
+        );
+        let mut exports = ComponentExportSection::new();
+        let function = self.component_functions;
+        exports.export("apply-overlay", ComponentExportKind::Func, function, None);
+        self.component
+            .section(&types)
+            .section(&functions)
+            .section(&exports);
+        self.component_types += 2;
+        self.component_functions += 2;
     }
 }
 

@@ -41,4 +41,28 @@
     (i32.store (i32.const 4096) (i32.add (local.get $at) (local.get $size)))
     (if (local.get $old)
       (then (memory.copy (local.get $at) (local.get $old) (local.get $old_size))))
-    (local.get $at)))
+    (local.get $at))
+
+  ;; Where an overlay is put to be applied: the end of memory, which the guest does not know of.
+  ;; The server sees to it that there is room.
+  (func (export "stage")
+    (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
+    (i32.and
+      (i32.sub (i32.shl (memory.size) (i32.const 16)) (local.get $size))
+      (i32.const -16)))
+
+  ;; Copies each part of the overlay to where it belongs.
+  (func (export "apply") (param $at i32) (param $bytes i32)
+    (local $end i32) (local $length i32)
+    (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (local.set $length (i32.load offset=4 (local.get $at)))
+        (memory.copy
+          (i32.load (local.get $at))
+          (i32.add (local.get $at) (i32.const 8))
+          (local.get $length))
+        (local.set $at
+          (i32.add (i32.add (local.get $at) (i32.const 8)) (local.get $length)))
+        (br $next)))))
