@@ -15,7 +15,8 @@ use crate::config::Config;
 use crate::deploy::{Deploy, Images};
 use crate::dispatch::{Concurrency, Dispatch};
 use crate::limits::IMAGE_IDLE_MS;
-use crate::outbound::{Client, OutboundConfig};
+use crate::network::Network;
+use crate::outbound::{Client, OutboundConfig, Policy};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
 use crate::schedules::Schedules;
@@ -44,6 +45,10 @@ pub struct App {
     pub images: Images,
     /// Runs functions without a request.
     pub schedules: Schedules,
+    /// The network policies in force.
+    pub network: Arc<Network>,
+    /// What functions connect with.
+    pub client: Arc<Client>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -113,11 +118,15 @@ impl App {
         );
         let swept = images.clone();
         tokio::task::spawn_blocking(move || swept.sweep()).await?;
+        let network = Network::new(listening, store.policies(), config.network_policy);
+        let network = Arc::new(network);
         let client = Client::new(OutboundConfig {
-            denied: listening,
+            policy: Arc::clone(&network) as Arc<dyn Policy>,
+            resolver: config.resolver.clone(),
             user_agent: concat!("Ampoule/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: CONNECT_TIMEOUT,
         })?;
+        let client = Arc::new(client);
         let concurrency = Concurrency {
             total: config.max_concurrent,
             per_tenant: config.max_concurrent_per_tenant,
@@ -125,7 +134,7 @@ impl App {
         let dispatch = Dispatch::new(
             Arc::clone(&store),
             images.clone(),
-            Arc::new(client),
+            Arc::clone(&client),
             concurrency,
         );
         let schedules = {
@@ -139,6 +148,8 @@ impl App {
             store,
             images,
             schedules,
+            network,
+            client,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

@@ -1,7 +1,13 @@
 //! A server's configuration: as written, and checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::policies::Preset;
+
+/// Answers the addresses of a host's name. Called on a thread that may block.
+pub type Resolver = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
 
 /// A configuration as it was written, nothing of it checked.
 #[derive(Clone)]
@@ -20,6 +26,8 @@ pub struct RawConfig {
     pub max_concurrent: usize,
     /// Most invocations of one tenant at once.
     pub max_concurrent_per_tenant: usize,
+    /// The global network policy as long as none is stored.
+    pub network_policy: Preset,
 }
 
 /// A checked configuration.
@@ -39,6 +47,10 @@ pub struct Config {
     pub max_concurrent: usize,
     /// Most invocations of one tenant at once, 1 and up.
     pub max_concurrent_per_tenant: usize,
+    /// The global network policy as long as none is stored.
+    pub network_policy: Preset,
+    /// Asked for the names that functions connect to, in place of the system's resolver.
+    pub resolver: Option<Resolver>,
     /// Where the kernel lists swap areas, which decides how pages are wiped between invocations.
     pub swaps_path: PathBuf,
     /// Where the kernel counts what it does with pages, for the same reason.
@@ -104,6 +116,8 @@ impl Config {
             trust_proxy: raw.trust_proxy,
             max_concurrent: raw.max_concurrent,
             max_concurrent_per_tenant: raw.max_concurrent_per_tenant,
+            network_policy: raw.network_policy,
+            resolver: None,
             swaps_path: PathBuf::from("/proc/swaps"),
             counters_path: PathBuf::from("/proc/vmstat"),
             // The one that runs, also when another one was put in its place.

@@ -105,6 +105,8 @@ codes! {
     ScheduleNotFound   = "schedule_not_found",   Caller,   "There is no such schedule";
     ScheduleBusy       = "schedule_busy",        Caller,   "An earlier run of the schedule is not over";
     SchedulesExceeded  = "schedules_exceeded",   Caller,   "There are as many schedules as there may be";
+    PolicyInvalid      = "policy_invalid",       Caller,   "The network policy is not valid";
+    PreconditionFailed = "precondition_failed",  Caller,   "It was changed since it was read";
 }
 
 impl fmt::Display for Code {

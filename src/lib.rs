@@ -3,8 +3,9 @@
 //!
 //! In reading order, along a request's path: [`server`] accepts, [`http`] routes, [`dispatch`]
 //! admits and accounts, [`sandbox`] runs the guest, [`host`] answers it, [`outbound`] and [`store`]
-//! do what it asked for. Beside that path: [`deploy`] makes new versions, [`schedules`] runs
-//! functions without a request, [`app`] builds the
+//! do what it asked for, the latter as far as [`network`] and its [`policies`] let
+//! it. Beside that path: [`deploy`] makes new versions, [`schedules`] runs functions without a
+//! request, [`app`] builds the
 //! parts, [`cli`] is the command. Before that, [`transform`]
 //! makes JavaScript of TypeScript. Everything else is a leaf.
 
@@ -20,7 +21,9 @@ pub mod http;
 pub mod id;
 pub mod kind;
 pub mod limits;
+pub mod network;
 pub mod outbound;
+pub mod policies;
 pub mod sandbox;
 pub mod schedules;
 pub mod server;

@@ -46,6 +46,18 @@ pub const OPERATIONS_MAX: usize = 256;
 pub const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
 /// Chunks that may wait between a function and its client before `write` waits.
 pub const BODY_QUEUE_LEN: usize = 4;
+/// Largest network policy as uploaded, in bytes.
+pub const POLICY_BYTES_MAX: usize = 256 << 10;
+/// Most rules in one network policy.
+pub const POLICY_RULES_MAX: usize = 256;
+/// Most ports and ranges of ports in one rule.
+pub const POLICY_PORTS_MAX: usize = 64;
+/// Highest priority number of a rule.
+pub const POLICY_PRIORITY_MAX: u32 = 1_000_000;
+/// Longest description of a rule, in bytes.
+pub const POLICY_DESCRIPTION_BYTES_MAX: usize = 256;
+/// Most network policies of tenants kept in memory; when there are more, all are read anew.
+pub const POLICIES_CACHED_MAX: usize = 1000;
 /// Most WebSocket connections that one invocation may have open.
 pub const WEBSOCKETS_MAX: usize = 16;
 /// Largest WebSocket message, either way, in bytes.

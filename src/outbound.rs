@@ -20,6 +20,7 @@ use hyper_util::rt::TokioTimer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::task::TaskTracker;
 
+use crate::config::Resolver;
 use crate::id::TenantId;
 use crate::limits;
 
@@ -31,6 +32,7 @@ mod request;
 mod websocket;
 
 pub use body::Body;
+pub use connect::Target;
 pub use error::{Denied, Error};
 pub use policy::{OwnAddresses, Policy};
 pub use request::{Interrupted, Redirect, Request, RequestBody};
@@ -57,11 +59,12 @@ const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 type Pool = legacy::Client<Connector, Upload>;
 
 /// What the client is built from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OutboundConfig {
-    /// The service's own listen addresses, which no function may reach. An unspecified address
-    /// (`0.0.0.0`, `[::]`) means that port on every address of this machine.
-    pub denied: Vec<SocketAddr>,
+    /// What may be reached.
+    pub policy: Arc<dyn Policy>,
+    /// Asked for names in place of the system's resolver, if there is one.
+    pub resolver: Option<Resolver>,
     /// The `user-agent` of subrequests that name none; visible ASCII.
     pub user_agent: String,
     /// How long a connection may take, from the name's resolution to the end of the TLS
@@ -71,12 +74,15 @@ pub struct OutboundConfig {
 
 /// What an invocation may reach over HTTP and WebSocket, and the connections it does so with.
 ///
-/// Today every grant reaches the same. When they differ, a grant's policy belongs to its
-/// [`Dialer`], as a pool is never shared between grants of two tenants: a pooled connection was
-/// decided on when it was dialled, so it must not serve a grant that decides otherwise.
+/// A pool is never shared between grants of two tenants: each has a policy of its own, by which the
+/// pool's connections were decided on.
 #[derive(Clone)]
 pub struct NetworkGrant {
-    pool: Pool,
+    tenant: TenantId,
+    /// With the revision of the policy under which its connections were made: after an edit the
+    /// host's other addresses are to be tried, and not a connection that is not allowed any more.
+    /// None before the first request.
+    pool: Arc<Mutex<Option<(u64, Pool)>>>,
     /// For connections that are not pooled; of the tenant's places, as the pool's are.
     connector: Connector,
 }
@@ -124,15 +130,10 @@ impl Client {
         let roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
-        let policy = Arc::new(OwnAddresses::new(config.denied.clone()));
-        Self::build(config, policy, roots)
+        Self::build(config, roots)
     }
 
-    fn build(
-        config: OutboundConfig,
-        policy: Arc<dyn Policy>,
-        roots: RootCertStore,
-    ) -> Result<Self, Error> {
+    fn build(config: OutboundConfig, roots: RootCertStore) -> Result<Self, Error> {
         if http::HeaderValue::from_str(&config.user_agent).is_err() {
             return Err(Error::InvalidRequest("the user agent cannot be a header"));
         }
@@ -143,7 +144,13 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let tasks = TaskTracker::new();
-        let dialer = Dialer::new(policy, tls, config.connect_timeout, tasks.clone());
+        let dialer = Dialer::new(
+            config.policy,
+            tls,
+            config.connect_timeout,
+            config.resolver,
+            tasks.clone(),
+        );
         Ok(Self {
             user_agent: config.user_agent,
             dialer: Arc::new(dialer),
@@ -167,11 +174,40 @@ impl Client {
                 pools.by_tenant.remove(&oldest);
             }
         }
-        let connector = Connector::new(Arc::clone(&self.dialer));
-        let pool = self.pool(connector.clone());
-        let grant = NetworkGrant { pool, connector };
+        let connector = Connector::new(Arc::clone(&self.dialer), tenant.clone());
+        let grant = NetworkGrant {
+            tenant: tenant.clone(),
+            pool: Arc::default(),
+            connector,
+        };
         pools.by_tenant.insert(tenant.clone(), (now, grant.clone()));
         grant
+    }
+
+    /// The grant's pool, a new one if the tenant's policy has changed.
+    fn pool_of(&self, grant: &NetworkGrant) -> Pool {
+        let revision = self.dialer.revision(&grant.tenant);
+        let mut kept = grant.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((of, pool)) if *of == revision => pool.clone(),
+            _ => {
+                let pool = self.pool(grant.connector.clone());
+                *kept = Some((revision, pool.clone()));
+                pool
+            }
+        }
+    }
+
+    /// Every address that a connection of a tenant's to `target` would choose from.
+    ///
+    /// # Errors
+    /// [`Error::Dns`], [`Error::Timeout`].
+    pub async fn look_up(
+        &self,
+        tenant: &TenantId,
+        target: &Target,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        self.grant(tenant).connector.look_up(target).await
     }
 
     fn pool(&self, connector: Connector) -> Pool {
@@ -206,7 +242,7 @@ impl Client {
         let mut hop = Hop::first(request, &self.user_agent)?;
         let mut redirects = 0;
         loop {
-            let answer = grant.pool.request(hop.message()?).await;
+            let answer = self.pool_of(grant).request(hop.message()?).await;
             let answer = answer.map_err(|error| error::from_client(&error))?;
             let redirects_now = is_redirect(answer.status());
             if redirects_now && mode == Redirect::Error {

@@ -8,7 +8,7 @@ use ampoule::clock;
 use ampoule::host::{Grants, LoadSettings, LogBuffer, Request};
 use ampoule::id::TenantId;
 use ampoule::limits::Limits;
-use ampoule::outbound::{Client, OutboundConfig};
+use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
 use ampoule::sandbox::paging::Paging;
 use ampoule::sandbox::{Domain, Engine, EngineConfig, Image, Invocation, LoadError, Outcome};
 use ampoule::store::Store;
@@ -76,7 +76,8 @@ impl Host {
         let value = Bytes::from_static(KV_VALUE.as_bytes());
         namespace.set(KV_KEY, value, None).await?;
         let client = Arc::new(Client::new(OutboundConfig {
-            denied: Vec::new(),
+            policy: Arc::new(OwnAddresses::new(Vec::new())),
+            resolver: None,
             user_agent: "Ampoule".to_owned(),
             connect_timeout: Duration::from_secs(10),
         })?);

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -223,8 +223,23 @@ impl Client {
         request: RequestBuilder,
         subject: &Subject,
     ) -> Result<Value, CliError> {
+        let (answer, _tag) = self.json_with_tag(request, subject).await?;
+        Ok(answer)
+    }
+
+    /// [`Client::json`] with the entity tag of the answer, if it has one.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub(super) async fn json_with_tag(
+        &self,
+        request: RequestBuilder,
+        subject: &Subject,
+    ) -> Result<(Value, Option<String>), CliError> {
         let mut response = self.send(request).await?;
         let status = response.status();
+        let tag = response.headers().get(ETAG);
+        let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let bytes = read_bounded(&mut response, ANSWER_BYTES_MAX)
             .await
             .map_err(|error| CliError::unreachable(self.base_text(), &error))?;
@@ -235,10 +250,11 @@ impl Client {
             return Err(self.foreign(format!("it answered {status}")));
         }
         if bytes.is_empty() {
-            return Ok(Value::Null);
+            return Ok((Value::Null, tag));
         }
-        serde_json::from_slice(&bytes)
-            .map_err(|_| self.foreign("it answered something that is not JSON"))
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|_| self.foreign("it answered something that is not JSON"))?;
+        Ok((value, tag))
     }
 
     /// Reads `value` as a `T`.

@@ -33,6 +33,7 @@ use crate::config::{Config, RawConfig};
 use crate::deploy::{Deployed, Settings, Upload, UploadKind};
 use crate::error::Error;
 use crate::id::{FunctionName, TenantId};
+use crate::policies::Preset;
 use crate::server::{self, HttpSettings};
 use crate::store::{Evaluation, LogLine};
 use crate::telemetry;
@@ -90,6 +91,7 @@ async fn run(
         trust_proxy: false,
         max_concurrent: 512,
         max_concurrent_per_tenant: 512,
+        network_policy: Preset::AllowAll,
     })?;
     let app = App::open(&config, vec![address]).await?;
     let development = Development {

@@ -13,6 +13,7 @@ mod logs;
 mod output;
 pub mod pack;
 mod packages;
+mod policy;
 mod problem;
 mod schedules;
 mod serve;
@@ -22,6 +23,7 @@ mod versions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -30,12 +32,14 @@ pub use self::deploy::DeployArgs;
 pub use self::dev::dev;
 pub use self::invoke::InvokeArgs;
 pub use self::logs::LogsArgs;
+pub use self::policy::PolicyArgs;
 pub use self::problem::CliError;
 pub use self::schedules::SchedulesArgs;
 pub use self::serve::serve;
 pub use self::settings::SettingsArgs;
 pub use self::versions::{ActivateArgs, DeleteArgs, ListArgs, VersionsArgs};
 use crate::id::FunctionName;
+use crate::policies::Preset;
 
 /// The port that is listened on when nothing says otherwise.
 const DEFAULT_PORT: u16 = 4000;
@@ -91,6 +95,8 @@ pub enum Command {
     List(ListArgs),
     /// Run functions at certain times, without a request
     Schedules(SchedulesArgs),
+    /// Say what functions may connect to
+    Policy(PolicyArgs),
     /// Transforms TypeScript for a server, which starts this itself
     #[command(hide = true)]
     Transform,
@@ -142,6 +148,16 @@ pub struct ServeArgs {
     /// The same for the functions of one tenant; one more is answered with 429
     #[arg(long, default_value_t = 128, value_parser = parse_count, value_name = "NUMBER")]
     pub max_concurrent_per_tenant: usize,
+    /// What functions may connect to until a global policy is stored: allow-all or public-only
+    #[arg(
+        long,
+        env = "AMPOULE_NETWORK_POLICY",
+        hide_env_values = true,
+        default_value = "allow-all",
+        value_parser = Preset::from_str,
+        value_name = "PRESET"
+    )]
+    pub network_policy: Preset,
     /// How the server's own log is written to stderr: text or json
     #[arg(
         long,
@@ -271,6 +287,7 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             args.json(),
             schedules::run(args, terminal).await.map(|()| 0),
         ),
+        Command::Policy(args) => (args.json(), policy::run(args, terminal).await),
     };
     ended.map_err(|error| error.with_json(json))
 }

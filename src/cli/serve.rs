@@ -28,6 +28,7 @@ impl ServeArgs {
             trust_proxy: self.trust_proxy,
             max_concurrent: self.max_concurrent,
             max_concurrent_per_tenant: self.max_concurrent_per_tenant,
+            network_policy: self.network_policy,
         }
     }
 }

@@ -11,6 +11,7 @@ fn raw(listen: &str, key: Option<&str>) -> RawConfig {
         trust_proxy: false,
         max_concurrent: 8,
         max_concurrent_per_tenant: 4,
+        network_policy: Preset::AllowAll,
     }
 }
 

@@ -14,6 +14,8 @@ use wasmtime::bail;
 
 use super::State;
 use super::bindings::ampoule::host::bodies;
+use super::fetch::note_blocked;
+use super::logging::LogBuffer;
 use super::operations::{Outcome, Work};
 use crate::limits::{BODY_CHUNK_BYTES_MAX, BODY_QUEUE_LEN};
 use crate::outbound::{self, Interrupted};
@@ -171,8 +173,8 @@ impl bodies::Host for State {
         }
         let work: Work = match self.bodies.open.get(&body) {
             Some(Body::Download(body)) => {
-                let body = Arc::clone(body);
-                Box::pin(async move { Outcome::Read(read(&body, max).await) })
+                let (body, log) = (Arc::clone(body), self.log.clone());
+                Box::pin(async move { Outcome::Read(read(&body, max, &log).await) })
             }
             Some(Body::Response { .. } | Body::Upload(_)) | None => {
                 Box::pin(async { Outcome::Read(Err(bodies::Error::Closed)) })
@@ -241,13 +243,20 @@ impl bodies::Host for State {
     }
 }
 
-async fn read(download: &Mutex<Download>, max: usize) -> Result<Bytes, bodies::Error> {
+async fn read(
+    download: &Mutex<Download>,
+    max: usize,
+    log: &LogBuffer,
+) -> Result<Bytes, bodies::Error> {
     let mut download = download.lock().await;
     if download.rest.is_empty() {
         match download.body.chunk().await {
             None => return Ok(Bytes::new()),
             Some(Ok(chunk)) => download.rest = chunk,
-            Some(Err(error)) => return Err(bodies::Error::Failed(error.to_string())),
+            Some(Err(error)) => {
+                note_blocked(log, &error);
+                return Err(bodies::Error::Failed(error.to_string()));
+            }
         }
     }
     let len = max.min(download.rest.len());

@@ -4,9 +4,11 @@ use wasmtime::bail;
 
 use super::State;
 use super::bindings::ampoule::host::fetch;
+use super::logging::LogBuffer;
 use super::operations::{Outcome, Work};
 use crate::limits::{FIELDS_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::outbound::{self, RequestBody};
+use crate::store::Level;
 
 /// Longest method.
 const METHOD_BYTES_MAX: usize = 32;
@@ -98,10 +100,19 @@ impl State {
             },
             decompress: true,
         };
+        let log = self.log.clone();
         Ok(Box::pin(async move {
             let answer = client.send(&grant, request).await;
+            let answer = answer.inspect_err(|error| note_blocked(&log, error));
             Outcome::Fetched(answer.map_err(|error| (code(&error).to_owned(), error.to_string())))
         }))
+    }
+}
+
+/// Writes to the function's log what a network policy has refused.
+pub(super) fn note_blocked(log: &LogBuffer, error: &outbound::Error) {
+    if let Some(line) = error.blocked() {
+        log.note(Level::Warn, &line);
     }
 }
 

@@ -63,6 +63,11 @@ impl LogBuffer {
         self.lock().add(Level::Error, cut(message).to_owned());
     }
 
+    /// An entry of the host's about what the function does; it counts as the function's own.
+    pub(super) fn note(&self, level: Level, message: &str) {
+        self.lock().push(level, message);
+    }
+
     /// What was logged so far and is not taken, added up by `see`.
     pub fn peek<T>(&self, see: impl FnOnce(&[LogEntry]) -> T) -> T {
         see(&self.lock().entries)

@@ -8,7 +8,7 @@ use wasmtime::bail;
 
 use super::State;
 use super::bindings::ampoule::host::websocket;
-use super::fetch::{Refused, code, headers};
+use super::fetch::{Refused, code, headers, note_blocked};
 use super::operations::{Outcome, Work};
 use crate::limits::{
     FIELDS_BYTES_MAX, TARGET_BYTES_MAX, WEBSOCKET_PROTOCOLS_BYTES_MAX, WEBSOCKETS_MAX,
@@ -95,8 +95,11 @@ impl websocket::Host for State {
         self.usage.host_calls += 1;
         let work: Work = match self.sockets.open.get(&socket) {
             Some((socket, _)) => {
-                let socket = Arc::clone(socket);
-                Box::pin(async move { Outcome::Received(socket.receive().await) })
+                let (socket, log) = (Arc::clone(socket), self.log.clone());
+                Box::pin(async move {
+                    let received = socket.receive().await;
+                    Outcome::Received(received.inspect_err(|error| note_blocked(&log, error)))
+                })
             }
             None => Box::pin(async { Outcome::Received(Err(outbound::Error::Closed)) }),
         };
@@ -146,8 +149,10 @@ impl State {
             protocols: request.protocols,
             headers: headers(&request.fields),
         };
+        let log = self.log.clone();
         Ok(Box::pin(async move {
             let opened = client.open_websocket(&grant, request).await;
+            let opened = opened.inspect_err(|error| note_blocked(&log, error));
             Outcome::Connected(opened.map(|socket| Box::new((socket, place))))
         }))
     }

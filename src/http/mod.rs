@@ -6,6 +6,7 @@
 
 mod auth;
 mod body;
+mod conditional;
 mod deploy;
 mod events;
 mod fields;
@@ -16,6 +17,7 @@ mod logs;
 mod openapi;
 mod ops;
 mod path;
+mod policies;
 mod problem;
 mod schedules;
 mod versions;
@@ -151,6 +153,18 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(schedules::runs))
         .routes(routes!(schedules::run_now))
         .routes(routes!(schedules::preview))
+        .routes(routes!(
+            policies::show_global,
+            policies::put_global,
+            policies::delete_global
+        ))
+        .routes(routes!(policies::test_global))
+        .routes(routes!(
+            policies::show_tenant,
+            policies::put_tenant,
+            policies::delete_tenant
+        ))
+        .routes(routes!(policies::test_tenant))
 }
 
 /// What the control plane answers is for the one who asked, and is what it says it is.

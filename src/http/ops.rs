@@ -80,6 +80,8 @@ const PAGES: &[(&str, &str)] = pages!(
     schedule_not_found,
     schedule_busy,
     schedules_exceeded,
+    policy_invalid,
+    precondition_failed,
 );
 
 /// `GET /healthz`: whether the process serves at all.

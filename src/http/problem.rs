@@ -181,7 +181,8 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::BodyInvalid
         | Code::ArchiveInvalid
         | Code::SettingsInvalid
-        | Code::ScheduleInvalid => StatusCode::BAD_REQUEST,
+        | Code::ScheduleInvalid
+        | Code::PolicyInvalid => StatusCode::BAD_REQUEST,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
         Code::ForeignOrigin => StatusCode::FORBIDDEN,
         Code::NotFound
@@ -193,6 +194,7 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         Code::VersionActive | Code::KindMismatch | Code::ScheduleBusy | Code::SchedulesExceeded => {
             StatusCode::CONFLICT
         }
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::BodyTooLarge | Code::ArchiveTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::EntryNotFound
         | Code::SyntaxError

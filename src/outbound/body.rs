@@ -16,12 +16,14 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use super::error::Error;
+use super::error::{Error, carried, found_in};
 use super::request::Interrupted;
 use crate::limits::BODY_CHUNK_BYTES_MAX;
 
 /// Codings that may lie upon each other in one answer.
 const CODINGS_MAX: usize = 4;
+
+const BROKEN_OFF: Error = Error::Body("the answer's body broke off before its end");
 
 /// The body of an answer, as a stream of chunks.
 ///
@@ -39,7 +41,7 @@ impl Body {
     pub(super) fn new(incoming: Incoming, codings: Vec<Coding>) -> Self {
         let raw = incoming
             .into_data_stream()
-            .map_err(|_| Error::Body("the answer's body broke off before its end"));
+            .map_err(|error| found_in(&error).unwrap_or(BROKEN_OFF));
         let chunks = if codings.is_empty() {
             raw.boxed()
         } else {
@@ -64,7 +66,8 @@ impl Body {
     /// The next chunk, or `None` after the last.
     ///
     /// # Errors
-    /// [`Error::Body`] when the body breaks off or cannot be decompressed.
+    /// [`Error::Body`] when the body breaks off or cannot be decompressed, [`Error::Denied`] when
+    /// the policy refuses the connection from now on.
     /// # Cancel safety
     /// Safe: no chunk is lost.
     pub async fn chunk(&mut self) -> Option<Result<Bytes, Error>> {
@@ -157,11 +160,7 @@ async fn decode(mut reader: Reader, codings: Vec<Coding>) -> io::Result<Reader> 
 }
 
 fn from_decoder(error: &io::Error) -> Error {
-    error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Error>())
-        .cloned()
-        .unwrap_or(Error::Body("the answer's body cannot be decompressed"))
+    carried(error).unwrap_or(Error::Body("the answer's body cannot be decompressed"))
 }
 
 /// The body of a request on its way out.

@@ -6,7 +6,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -24,8 +25,12 @@ use tokio_rustls::rustls::{self, ClientConfig};
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use super::error::{Denied, Error};
+use super::error::Error;
 use super::policy::Policy;
+use super::request::parse_url_of;
+use crate::config::Resolver;
+use crate::id::TenantId;
+use crate::policies::{Connection as Planned, Protocol};
 
 /// Open connections: of one tenant, of all.
 const CONNECTIONS_MAX: (usize, usize) = (128, 1024);
@@ -45,15 +50,19 @@ pub(super) struct Dialer {
     timeout: Duration,
     connections: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
+    /// Instead of the system's.
+    resolver: Option<Resolver>,
     tasks: TaskTracker,
 }
 
 impl Dialer {
-    /// `timeout` covers everything up to the usable connection.
+    /// `timeout` covers everything up to the usable connection. `resolver`: asked for names in
+    /// place of the system's, if there is one.
     pub(super) fn new(
         policy: Arc<dyn Policy>,
         mut tls: ClientConfig,
         timeout: Duration,
+        resolver: Option<Resolver>,
         tasks: TaskTracker,
     ) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -66,8 +75,14 @@ impl Dialer {
             timeout,
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX.1)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX.1)),
+            resolver,
             tasks,
         }
+    }
+
+    /// Names the decisions of now, see [`Policy::revision`].
+    pub(super) fn revision(&self, tenant: &TenantId) -> u64 {
+        self.policy.revision(tenant)
     }
 }
 
@@ -75,14 +90,16 @@ impl Dialer {
 #[derive(Clone)]
 pub(super) struct Connector {
     dialer: Arc<Dialer>,
+    tenant: TenantId,
     connections: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
 }
 
 impl Connector {
-    pub(super) fn new(dialer: Arc<Dialer>) -> Self {
+    pub(super) fn new(dialer: Arc<Dialer>, tenant: TenantId) -> Self {
         Self {
             dialer,
+            tenant,
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX.0)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX.0)),
         }
@@ -97,11 +114,23 @@ impl Connector {
         }
     }
 
+    /// Every address of a target's host, as a connection would have it.
+    pub(super) async fn look_up(&self, target: &Target) -> Result<Vec<SocketAddr>, Error> {
+        match tokio::time::timeout(self.dialer.timeout, self.resolve(target)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Timeout {
+                host: target.host.clone(),
+            }),
+        }
+    }
+
     async fn open(&self, target: &Target) -> Result<Transport, Error> {
         let places = places(&self.connections, &self.dialer.connections).await;
         let resolved = self.resolve(target).await?;
+        // Before the decision: an edit in between has the connection decided on once more.
+        let revision = self.dialer.revision(&self.tenant);
         let allowed = self.decide(target, resolved)?;
-        let tcp = dial(interleave(allowed))
+        let (tcp, address) = dial(interleave(allowed))
             .await
             .map_err(|error| Error::Connect {
                 host: target.host.clone(),
@@ -109,8 +138,16 @@ impl Connector {
             })?;
         // Without it small writes wait for each other; a connection works without, too.
         let _ = tcp.set_nodelay(true);
-        if !target.scheme.is_secure() {
-            return Ok(Transport::new(Box::pin(tcp), false, places));
+        let permission = Permission {
+            dialer: Arc::clone(&self.dialer),
+            tenant: self.tenant.clone(),
+            target: target.clone(),
+            address,
+            revision: AtomicU64::new(revision),
+        };
+        permission.holds()?;
+        if !target.is_secure() {
+            return Ok(Transport::new(Box::pin(tcp), false, permission, places));
         }
         let refuse = |reason| Error::Tls {
             host: target.host.clone(),
@@ -119,14 +156,14 @@ impl Connector {
         let name = target.host.strip_suffix('.').unwrap_or(&target.host);
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| refuse("no certificate can have that name"))?;
-        let connector = match target.scheme {
-            Scheme::Wss => &self.dialer.tls_http_1,
+        let connector = match target.protocol {
+            Protocol::Wss => &self.dialer.tls_http_1,
             _ => &self.dialer.tls,
         };
         let tls = connector.connect(name, tcp).await;
         let tls = tls.map_err(|error| refuse(tls_reason(&error)))?;
         let http_2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Transport::new(Box::pin(tls), http_2, places))
+        Ok(Transport::new(Box::pin(tls), http_2, permission, places))
     }
 
     /// Every address of the host, by the system's resolver.
@@ -138,8 +175,13 @@ impl Connector {
         let host = target.host.clone();
         // The thread keeps its place for as long as it runs, even when nobody waits any more.
         let places = places(&self.lookups, &self.dialer.lookups).await;
+        let resolver = self.dialer.resolver.clone();
         let lookup = self.dialer.tasks.spawn_blocking(move || {
             let _places = places;
+            if let Some(resolver) = resolver {
+                let found = resolver(&host).into_iter().take(ADDRESSES_MAX);
+                return Some(found.map(|ip| SocketAddr::new(ip, port)).collect());
+            }
             let found = (host.as_str(), port).to_socket_addrs().ok()?;
             Some(found.take(ADDRESSES_MAX).collect::<Vec<_>>())
         });
@@ -160,24 +202,57 @@ impl Connector {
     ) -> Result<VecDeque<SocketAddr>, Error> {
         let mut allowed = VecDeque::new();
         let mut refusal = None;
-        let scheme = target.scheme.as_str();
         for address in addresses {
-            match self.dialer.policy.allows(scheme, &target.host, address) {
+            match self.dialer.allows(&self.tenant, target, address) {
                 Ok(()) => allowed.push_back(address),
                 Err(denied) => refusal = Some(denied),
             }
         }
         match refusal {
-            Some(denied) if allowed.is_empty() => Err(self.denied(target, denied)),
+            Some(denied) if allowed.is_empty() => Err(denied),
             _ => Ok(allowed),
         }
     }
+}
 
-    fn denied(&self, target: &Target, denied: Denied) -> Error {
-        Error::Denied {
-            host: target.host.clone(),
+impl Dialer {
+    fn allows(&self, tenant: &TenantId, to: &Target, address: SocketAddr) -> Result<(), Error> {
+        let planned = Planned {
+            protocol: to.protocol,
+            host: &to.host,
+            address,
+        };
+        let allowed = self.policy.allows(tenant, &planned);
+        allowed.map_err(|denied| Error::Denied {
+            host: to.host.clone(),
+            address,
             denied,
+        })
+    }
+}
+
+/// What a connection was allowed by. An edit of the policy asks anew, so that no connection
+/// outlives what allowed it: neither a pooled one nor a WebSocket.
+struct Permission {
+    dialer: Arc<Dialer>,
+    tenant: TenantId,
+    target: Target,
+    address: SocketAddr,
+    /// Of the policy that allowed it.
+    revision: AtomicU64,
+}
+
+impl Permission {
+    /// Whether the connection may still be used.
+    fn holds(&self) -> Result<(), Error> {
+        let now = self.dialer.revision(&self.tenant);
+        if now == self.revision.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        self.dialer
+            .allows(&self.tenant, &self.target, self.address)?;
+        self.revision.store(now, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -195,55 +270,49 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// What a connection is for.
-#[derive(Clone, Copy)]
-enum Scheme {
-    Http,
-    Https,
-    Ws,
-    Wss,
-}
-
-impl Scheme {
-    fn of(text: Option<&str>) -> Option<Self> {
-        [Self::Http, Self::Https, Self::Ws, Self::Wss]
-            .into_iter()
-            .find(|scheme| text == Some(scheme.as_str()))
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-        }
-    }
-
-    fn is_secure(self) -> bool {
-        matches!(self, Self::Https | Self::Wss)
-    }
-}
-
 /// What a URL says about the connection.
-struct Target {
-    scheme: Scheme,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What the connection is for.
+    pub protocol: Protocol,
     /// Without the brackets of an IPv6 address.
-    host: String,
-    port: u16,
+    pub host: String,
+    /// The port, of the protocol if the URL names none.
+    pub port: u16,
 }
 
 impl Target {
+    /// The target of a URL, read as those of subrequests and WebSockets are.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`], [`Error::UnsupportedScheme`].
+    pub fn of_url(text: &str) -> Result<Self, Error> {
+        let schemes = Protocol::ALL.map(Protocol::as_str);
+        let url = parse_url_of(&schemes, text, None)?;
+        let uri: Uri = url
+            .as_str()
+            .parse()
+            .map_err(|_| Error::InvalidUrl("it cannot be sent over HTTP"))?;
+        Self::of(&uri)
+    }
+
     fn of(uri: &Uri) -> Result<Self, Error> {
-        let scheme = Scheme::of(uri.scheme_str()).ok_or(Error::UnsupportedScheme)?;
+        let protocol = uri.scheme_str().and_then(Protocol::of);
+        let protocol = protocol.ok_or(Error::UnsupportedScheme)?;
         let host = uri.host().ok_or(Error::InvalidUrl("it has no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let default = if scheme.is_secure() { 443 } else { 80 };
-        Ok(Self {
-            scheme,
+        let mut target = Self {
+            protocol,
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(default),
-        })
+            port: 0,
+        };
+        let default = if target.is_secure() { 443 } else { 80 };
+        target.port = uri.port_u16().unwrap_or(default);
+        Ok(target)
+    }
+
+    fn is_secure(&self) -> bool {
+        matches!(self.protocol, Protocol::Https | Protocol::Wss)
     }
 }
 
@@ -276,15 +345,16 @@ fn interleave(addresses: VecDeque<SocketAddr>) -> VecDeque<SocketAddr> {
 }
 
 /// Connects to the first address that answers; at least one has to be given.
-async fn dial(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
+async fn dial(mut addresses: VecDeque<SocketAddr>) -> io::Result<(TcpStream, SocketAddr)> {
     let mut attempts = FuturesUnordered::new();
     loop {
         if let Some(address) = addresses.pop_front() {
-            attempts.push(TcpStream::connect(address));
+            let attempt = async move { Ok((TcpStream::connect(address).await?, address)) };
+            attempts.push(attempt);
         }
         tokio::select! {
             Some(result) = attempts.next() => match result {
-                Ok(stream) => return Ok(stream),
+                Ok(dialled) => return Ok(dialled),
                 Err(error) if addresses.is_empty() && attempts.is_empty() => return Err(error),
                 Err(_) => {}
             },
@@ -326,16 +396,31 @@ impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 pub(super) struct Transport {
     io: TokioIo<Pin<Box<dyn Io>>>,
     http_2: bool,
+    permission: Permission,
+    /// Who waits for bytes, to be told when a write finds out that none may come any more.
+    reader: Option<Waker>,
     _places: Places,
 }
 
 impl Transport {
-    fn new(io: Pin<Box<dyn Io>>, http_2: bool, places: Places) -> Self {
+    fn new(io: Pin<Box<dyn Io>>, http_2: bool, permission: Permission, places: Places) -> Self {
         Self {
             io: TokioIo::new(io),
             http_2,
+            permission,
+            reader: None,
             _places: places,
         }
+    }
+
+    /// Before bytes move either way.
+    fn check(&mut self) -> io::Result<()> {
+        self.permission.holds().map_err(|error| {
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+            io::Error::other(error)
+        })
     }
 }
 
@@ -355,7 +440,10 @@ impl Read for Transport {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        self.check()?;
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        self.reader = read.is_pending().then(|| context.waker().clone());
+        read
     }
 }
 
@@ -365,6 +453,7 @@ impl Write for Transport {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.check()?;
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
@@ -385,6 +474,7 @@ impl Write for Transport {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check()?;
         Pin::new(&mut self.io).poll_write_vectored(context, slices)
     }
 }

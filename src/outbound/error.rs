@@ -1,9 +1,12 @@
 //! Every way in which a subrequest fails, in words that a function's author may read.
 //!
-//! No text holds an address, a path or a library's own words: what a name resolved to is the
-//! operator's business.
+//! No text holds an address, a path or a library's own words: what a name resolved to is told in the
+//! log alone, and only of connections that a policy refused.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::io;
+use std::net::SocketAddr;
 
 use hyper_util::client::legacy;
 
@@ -11,8 +14,8 @@ use hyper_util::client::legacy;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Denied {
-    /// Why, as a clause: "that is the address of …".
-    pub reason: &'static str,
+    /// Why, as a clause: "it is the address of …".
+    pub reason: String,
 }
 
 /// Why a subrequest has no answer, or the answer's body no end.
@@ -32,6 +35,8 @@ pub enum Error {
     Denied {
         /// As the URL has it.
         host: String,
+        /// The last address that it was about; for the log, see [`Error::blocked`].
+        address: SocketAddr,
         /// What the policy said.
         denied: Denied,
     },
@@ -96,14 +101,61 @@ pub enum Error {
     Closed,
 }
 
+impl Error {
+    /// What the function's log gets to say about a refused connection; `None` for other errors.
+    pub fn blocked(&self) -> Option<String> {
+        let Self::Denied {
+            host,
+            address,
+            denied,
+        } = self
+        else {
+            return None;
+        };
+        let port = address.port();
+        let (host, ip) = (bracketed(host), address.ip().to_canonical());
+        Some(format!(
+            "Network policy blocked connection to {host}:{port} (resolved to {ip}): {denied}"
+        ))
+    }
+}
+
+/// A host as URLs write it.
+fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') {
+        return Cow::Owned(format!("[{host}]"));
+    }
+    Cow::Borrowed(host)
+}
+
+/// The error of ours that an error of the system carries.
+pub(super) fn carried(error: &io::Error) -> Option<Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref::<Error>().cloned()
+}
+
+/// The error of ours that any of these causes is or carries.
+pub(super) fn found_in(error: &(dyn StdError + 'static)) -> Option<Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let own = error.downcast_ref::<Error>().cloned();
+        let own = own.or_else(|| error.downcast_ref::<io::Error>().and_then(carried));
+        if own.is_some() {
+            return own;
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// Says what a failed exchange means.
 pub(super) fn from_client(error: &legacy::Error) -> Error {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     let mut found = Error::Protocol("the connection broke off before the answer");
+    if let Some(own) = cause.and_then(found_in) {
+        return own;
+    }
     while let Some(error) = cause {
-        if let Some(own) = error.downcast_ref::<Error>() {
-            return own.clone();
-        }
         if error.is::<super::Interrupted>() {
             return Error::Body("the request body broke off");
         }

@@ -4,19 +4,24 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::error::Denied;
+use crate::id::TenantId;
+use crate::policies::Connection;
 
 /// Decides on one address that a subrequest is about to dial.
 ///
 /// The seam for network policies. Asked once for each address that the host resolved to, at
-/// each connection of each redirect; what is allowed is dialled without resolving again.
+/// each connection of each redirect; what is allowed is dialled without resolving again. Asked
+/// again about every open connection when [`Policy::revision`] has changed.
 pub trait Policy: Send + Sync {
-    /// Allows the connection, or says why not.
-    ///
-    /// `scheme`: `http`, `https`, `ws` or `wss`. `host`: as in the URL, IPv6 without brackets.
+    /// Allows a tenant's connection, or says why not.
     ///
     /// # Errors
     /// The refusal, whose reason the function gets to read.
-    fn allows(&self, scheme: &str, host: &str, address: SocketAddr) -> Result<(), Denied>;
+    fn allows(&self, tenant: &TenantId, connection: &Connection<'_>) -> Result<(), Denied>;
+
+    /// Names the decisions of now: while it stays the same, so do the tenant's. Asked whenever
+    /// bytes move, so it has to be quick.
+    fn revision(&self, tenant: &TenantId) -> u64;
 }
 
 /// Allows everything but the service itself: a function must not call the control plane, nor
@@ -27,26 +32,36 @@ pub struct OwnAddresses {
 }
 
 impl OwnAddresses {
-    /// `listening`: where the service listens; see [`super::OutboundConfig::denied`].
+    /// `listening`: where the service listens. An unspecified address (`0.0.0.0`, `[::]`) means that
+    /// port on every address of this machine.
     pub fn new(listening: Vec<SocketAddr>) -> Self {
         Self { listening }
     }
-}
 
-impl Policy for OwnAddresses {
-    fn allows(&self, _scheme: &str, _host: &str, address: SocketAddr) -> Result<(), Denied> {
+    /// Whether a connection to `address` would lead to the service itself.
+    pub fn is_own(&self, address: SocketAddr) -> bool {
         let reached = reached(address.ip());
         let own = |listening: &SocketAddr| {
             let ip = listening.ip().to_canonical();
             let same = ip == reached || ip.is_unspecified() && is_of_this_machine(reached);
             same && listening.port() == address.port()
         };
-        if self.listening.iter().any(own) {
+        self.listening.iter().any(own)
+    }
+}
+
+impl Policy for OwnAddresses {
+    fn allows(&self, _tenant: &TenantId, connection: &Connection<'_>) -> Result<(), Denied> {
+        if self.is_own(connection.address) {
             return Err(Denied {
-                reason: "it is the address of this service itself",
+                reason: "it is the address of this service itself".to_owned(),
             });
         }
         Ok(())
+    }
+
+    fn revision(&self, _tenant: &TenantId) -> u64 {
+        0
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 
+use crate::policies::Connection;
 use axum::Router;
 use axum::body::Body as AxumBody;
 use axum::extract::Request as AxumRequest;
@@ -9,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -34,14 +35,23 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 struct AllowAll;
 
 impl Policy for AllowAll {
-    fn allows(&self, _: &str, _: &str, _: SocketAddr) -> Result<(), Denied> {
+    fn allows(&self, _: &TenantId, _: &Connection<'_>) -> Result<(), Denied> {
         Ok(())
+    }
+
+    fn revision(&self, _: &TenantId) -> u64 {
+        0
     }
 }
 
 fn config(denied: &[SocketAddr]) -> OutboundConfig {
+    config_with(Arc::new(OwnAddresses::new(denied.to_vec())))
+}
+
+fn config_with(policy: Arc<dyn Policy>) -> OutboundConfig {
     OutboundConfig {
-        denied: denied.to_vec(),
+        policy,
+        resolver: None,
         user_agent: "test/1".into(),
         connect_timeout: Duration::from_secs(10),
     }

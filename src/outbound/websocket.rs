@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::connect::Transport;
-use super::error::Error;
+use super::error::{Error, carried};
 use super::request::{parse_headers, parse_url_of};
 use super::{Client, NetworkGrant};
 use crate::limits::{
@@ -235,6 +235,11 @@ impl WebSocket {
 
     /// What an error means; the server is told, if it has to know.
     fn broken(&self, error: &tungstenite::Error) -> Error {
+        if let tungstenite::Error::Io(error) = error
+            && let Some(own) = carried(error)
+        {
+            return own;
+        }
         let (code, meaning) = match error {
             tungstenite::Error::Capacity(_) => (CloseCode::Size, Error::MessageTooLarge),
             tungstenite::Error::Utf8(_) => (
@@ -410,6 +415,11 @@ fn is_token(byte: u8) -> bool {
 }
 
 fn from_handshake(error: &tungstenite::Error) -> Error {
+    if let tungstenite::Error::Io(error) = error
+        && let Some(own) = carried(error)
+    {
+        return own;
+    }
     match error {
         tungstenite::Error::Http(answer) => Error::NotUpgraded {
             status: answer.status().as_u16(),

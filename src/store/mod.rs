@@ -1,4 +1,5 @@
-//! Everything durable, in one redb file: kv, functions with their bundles, and logs.
+//! Everything durable, in one redb file: kv, functions with their bundles, logs, and
+//! network policies.
 //!
 //! Reads are plain functions on a snapshot and take microseconds. Writes are commands to one
 //! writer thread that commits whatever waits as one transaction; an answer means *durable*.
@@ -11,6 +12,7 @@ mod file;
 mod functions;
 mod kv;
 mod logs;
+mod policies;
 mod queue;
 mod schedules;
 mod schema;
@@ -29,6 +31,7 @@ use tokio::sync::watch;
 pub use functions::{Deployment, Evaluation, FunctionSummary, Functions, NewDeployment};
 pub use kv::{Namespace, Page};
 pub use logs::{Level, LogLine, Logs};
+pub use policies::Policies;
 pub use schedules::{
     Missed, NewRun, Overlap, Progress, Retries, Run, RunState, Schedule, ScheduleEntry,
     ScheduleKey, ScheduleSettings, Schedules, Trigger,
@@ -163,6 +166,9 @@ pub enum Error {
         /// Of whom.
         of: &'static str,
     },
+    /// A network policy is not what the writer of a new one took it for.
+    #[error("the network policy was changed in between")]
+    PolicyChanged,
 }
 
 impl Error {
@@ -188,6 +194,7 @@ impl Error {
             Self::DuplicateDeployment => Code::Internal,
             Self::ScheduleNotFound => Code::ScheduleNotFound,
             Self::TooManySchedules { .. } => Code::SchedulesExceeded,
+            Self::PolicyChanged => Code::PreconditionFailed,
         }
     }
 }
@@ -264,6 +271,7 @@ struct Shared {
     queue: queue::Queue,
     clock: Clock,
     active: functions::ActiveCache,
+    policies: policies::PolicyCache,
     /// Counts the transactions that held log lines.
     log_commits: watch::Sender<u64>,
     reopen: Reopen,
@@ -367,6 +375,7 @@ impl Store {
             queue: queue::Queue::default(),
             clock,
             active: functions::ActiveCache::default(),
+            policies: policies::PolicyCache::default(),
             log_commits: watch::Sender::new(0),
             reopen,
         });
@@ -394,6 +403,11 @@ impl Store {
     /// Schedules, how far they have come, and their runs.
     pub fn schedules(&self) -> Schedules {
         Schedules::new(Arc::clone(&self.shared))
+    }
+
+    /// Network policies.
+    pub fn policies(&self) -> Policies {
+        Policies::new(Arc::clone(&self.shared))
     }
 
     /// The log lines of functions.

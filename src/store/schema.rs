@@ -10,6 +10,7 @@ use redb::{
 
 use super::Fault;
 use super::functions::Activation;
+use super::policies::PolicyChange;
 
 /// The format that this build writes, and the only one that it reads.
 pub(super) const FORMAT: u64 = 1;
@@ -64,6 +65,8 @@ pub(super) const SCHEDULE_STATES: TableDefinition<'static, ScheduleKey, &[u8]> =
 /// (tenant, function, schedule, number of the run) → the run as JSON.
 pub(super) const SCHEDULE_RUNS: TableDefinition<'static, ScheduleRunKey, &[u8]> =
     TableDefinition::new("schedules.runs");
+/// tenant, or nothing for the global one → the network policy as JSON.
+pub(super) const POLICIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("policies");
 
 /// Bytes of a bundle in one entry: small enough to allocate, large enough to be few.
 pub(super) const BUNDLE_CHUNK_BYTES: usize = 1 << 20;
@@ -81,10 +84,13 @@ pub(super) struct Tables<'t> {
     pub(super) schedules: Table<'t, ScheduleKey, &'static [u8]>,
     pub(super) schedule_states: Table<'t, ScheduleKey, &'static [u8]>,
     pub(super) schedule_runs: Table<'t, ScheduleRunKey, &'static [u8]>,
+    pub(super) policies: Table<'t, &'static str, &'static [u8]>,
     /// Unix time in milliseconds at which this transaction happens.
     pub(super) now_ms: u64,
     /// Changes of active deployments, in order; applied to the cache after the commit.
     pub(super) activations: Vec<Activation>,
+    /// Changes of network policies, likewise.
+    pub(super) policy_changes: Vec<PolicyChange>,
 }
 
 impl<'t> Tables<'t> {
@@ -102,8 +108,10 @@ impl<'t> Tables<'t> {
             schedules: transaction.open_table(SCHEDULES)?,
             schedule_states: transaction.open_table(SCHEDULE_STATES)?,
             schedule_runs: transaction.open_table(SCHEDULE_RUNS)?,
+            policies: transaction.open_table(POLICIES)?,
             now_ms,
             activations: Vec::new(),
+            policy_changes: Vec::new(),
         })
     }
 }

@@ -16,6 +16,7 @@ use redb::Durability;
 use tokio::sync::oneshot;
 
 use super::functions::Activation;
+use super::policies::PolicyChange;
 use super::queue::{Command, Work};
 use super::schema::Tables;
 use super::{Error, Fault, Shared, kv, logs};
@@ -91,6 +92,7 @@ where
 /// What a committed transaction leaves to do.
 struct Committed {
     activations: Vec<Activation>,
+    policy_changes: Vec<PolicyChange>,
     /// The sweep found as many keys as it may remove: there are probably more.
     sweep_again: bool,
 }
@@ -168,6 +170,7 @@ impl Writer {
                     self.sweep_at = clock::monotonic();
                 }
                 shared.active.apply(committed.activations);
+                shared.policies.apply(committed.policy_changes);
                 for command in work.commands {
                     command.finish(Ok(()));
                 }
@@ -229,6 +232,7 @@ impl Writer {
             Ok(database) => {
                 // What failed may have been committed all the same, so nothing cached is known.
                 self.shared.active.clear();
+                self.shared.policies.clear();
                 self.shared.put_database(database);
                 tracing::warn!("the data file is open again");
             }
@@ -251,10 +255,12 @@ fn transact(shared: &Shared, work: &mut Work, sweep: bool) -> Result<Committed, 
     logs::store(&mut tables, &work.logs)?;
     let sweep_again = sweep && kv::sweep(&mut tables, SWEEP_KEYS_MAX)? == SWEEP_KEYS_MAX;
     let activations = std::mem::take(&mut tables.activations);
+    let policy_changes = std::mem::take(&mut tables.policy_changes);
     drop(tables);
     transaction.commit()?;
     Ok(Committed {
         activations,
+        policy_changes,
         sweep_again,
     })
 }

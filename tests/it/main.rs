@@ -25,6 +25,7 @@ mod node;
 mod openapi;
 mod packages;
 mod paging;
+mod policies;
 mod process;
 mod properties;
 mod resolution;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ampoule::app::App;
 use ampoule::clock;
-use ampoule::config::{Config, RawConfig};
+use ampoule::config::{Config, RawConfig, Resolver};
+use ampoule::policies::Preset;
 use ampoule::server::{self, HttpSettings};
 use ampoule::store::Clock;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -43,6 +44,10 @@ pub struct Options {
     pub swaps: Option<PathBuf>,
     /// The kernel's counters of what it does with pages; by default its own.
     pub counters: Option<PathBuf>,
+    /// The global network policy as long as none is stored.
+    pub network_policy: Preset,
+    /// What resolves the names that functions connect to; by default the system.
+    pub resolver: Option<Resolver>,
     /// An existing data folder.
     pub data: Option<Arc<TempDir>>,
     /// A clock that the test moves, for kv expiries and schedules; by default the system's.
@@ -58,6 +63,8 @@ impl Default for Options {
             trust_proxy: false,
             swaps: None,
             counters: None,
+            network_policy: Preset::AllowAll,
+            resolver: None,
             data: None,
             clock: None,
         }
@@ -93,9 +100,11 @@ impl Server {
             trust_proxy: options.trust_proxy,
             max_concurrent: options.max_concurrent,
             max_concurrent_per_tenant: options.max_concurrent_per_tenant,
+            network_policy: options.network_policy,
         })
         .expect("the configuration is valid");
         config.program = PathBuf::from(env!("CARGO_BIN_EXE_ampoule"));
+        config.resolver = options.resolver;
         if let Some(swaps) = options.swaps {
             config.swaps_path = swaps;
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ampoule::app::App;
 use ampoule::config::{Config, RawConfig};
+use ampoule::policies::Preset;
 use ampoule::server::{HttpSettings, run};
 use futures_util::StreamExt;
 use reqwest::Method;
@@ -124,6 +125,7 @@ async fn what_does_not_finish_in_time_is_cut_off() {
         trust_proxy: false,
         max_concurrent: 10,
         max_concurrent_per_tenant: 10,
+        network_policy: Preset::AllowAll,
     })
     .unwrap();
     // One that starts before, so that compiled code is there.

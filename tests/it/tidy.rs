@@ -16,6 +16,7 @@ const LEAVES: &[&str] = &[
     "id",
     "kind",
     "limits",
+    "policies",
     "telemetry",
 ];
 
@@ -23,12 +24,24 @@ const LEAVES: &[&str] = &[
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["app", "deploy", "server", "store"]), // `serve` and `dev` put a server together
     ("server", &["app", "http"]),
-    ("http", &["app", "deploy", "dispatch", "schedules", "store"]), // never sandbox or host
+    (
+        "http",
+        &[
+            "app",
+            "deploy",
+            "dispatch",
+            "network",
+            "outbound",
+            "schedules",
+            "store",
+        ],
+    ), // never sandbox or host
     (
         "app",
         &[
             "deploy",
             "dispatch",
+            "network",
             "outbound",
             "sandbox",
             "schedules",
@@ -43,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("schedules", &["deploy", "dispatch", "store"]),
     ("sandbox", &["host"]), // never store: state comes in as grants
     ("host", &["outbound", "store"]),
+    ("network", &["outbound", "store"]),
     ("outbound", &[]),
     ("store", &[]),
     ("transform", &[]), // sources are hostile: it knows of nothing
@@ -109,6 +123,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("METHOD_NOT_ALLOWED", 405),
     ("REQUEST_TIMEOUT", 408),
     ("CONFLICT", 409),
+    ("PRECONDITION_FAILED", 412),
     ("PAYLOAD_TOO_LARGE", 413),
     ("UNPROCESSABLE_ENTITY", 422),
     ("TOO_MANY_REQUESTS", 429),

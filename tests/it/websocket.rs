@@ -26,7 +26,7 @@ type Connection = WebSocketStream<TcpStream>;
 type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A server that functions connect to; it ends with the test. What it says is for the test.
-struct Peer {
+pub(crate) struct Peer {
     address: SocketAddr,
     heard: mpsc::Receiver<String>,
     serving: JoinHandle<()>,
@@ -71,7 +71,7 @@ impl Peer {
     }
 
     /// Sends back what it gets; tells how the connection ended.
-    async fn echo() -> Self {
+    pub(crate) async fn echo() -> Self {
         Self::start(|mut connection, tell| async move {
             loop {
                 let message = connection.next().await;
@@ -129,7 +129,11 @@ impl Peer {
         .await
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}/chat?room=1", self.address)
     }
 

@@ -68,9 +68,7 @@ async fn the_service_itself_cannot_be_reached() {
 fn the_policy_knows_every_way_to_write_an_address_of_this_machine() {
     let allows = |listening: &str, address: &str| {
         let policy = OwnAddresses::new(vec![listening.parse().unwrap()]);
-        policy
-            .allows("http", "host", address.parse().unwrap())
-            .is_ok()
+        !policy.is_own(address.parse().unwrap())
     };
     for denied in [
         "0.0.0.0:80",
@@ -100,15 +98,22 @@ fn the_policy_knows_every_way_to_write_an_address_of_this_machine() {
 async fn the_decision_is_about_each_address_that_is_dialled() {
     struct Recorder(Mutex<Vec<(String, String, IpAddr)>>);
     impl Policy for Recorder {
-        fn allows(&self, scheme: &str, host: &str, address: SocketAddr) -> Result<(), Denied> {
+        fn allows(&self, _: &TenantId, asked: &Connection<'_>) -> Result<(), Denied> {
             let mut seen = self.0.lock().unwrap();
-            seen.push((scheme.into(), host.into(), address.ip()));
-            Err(Denied { reason: "no" })
+            let scheme = asked.protocol.as_str();
+            seen.push((scheme.into(), asked.host.into(), asked.address.ip()));
+            Err(Denied {
+                reason: "no".into(),
+            })
+        }
+
+        fn revision(&self, _: &TenantId) -> u64 {
+            0
         }
     }
     let recorder = Arc::new(Recorder(Mutex::default()));
     let policy = Arc::clone(&recorder);
-    let client = Client::build(config(&[]), policy, RootCertStore::empty()).unwrap();
+    let client = Client::build(config_with(policy), RootCertStore::empty()).unwrap();
     let fetcher = Fetcher::of(client);
     for url in [
         "http://localhost:9/",

@@ -147,7 +147,7 @@ async fn https_speaks_both_versions_of_http() {
         (&[], "HTTP/1.1"),
     ] {
         let (upstream, roots) = secure(protocols).await;
-        let client = Client::build(config(&[]), Arc::new(AllowAll), roots).unwrap();
+        let client = Client::build(config_with(Arc::new(AllowAll)), roots).unwrap();
         let fetcher = Fetcher::of(client);
         let url = format!("https://localhost:{}/path", upstream.address.port());
         let mut asked = request("POST", &url);
@@ -177,7 +177,7 @@ async fn connections_that_are_not_secure_are_refused() {
     let unknown =
         "no secure connection to localhost: the certificate is not from a known authority";
     assert_eq!(error.to_string(), unknown);
-    let client = Client::build(config(&[]), Arc::new(AllowAll), roots).unwrap();
+    let client = Client::build(config_with(Arc::new(AllowAll)), roots).unwrap();
     let fetcher = Fetcher::of(client);
     let error = fetcher
         .get(&format!("https://127.0.0.1:{port}/"))

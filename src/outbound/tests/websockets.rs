@@ -92,7 +92,7 @@ async fn wss_offers_http_1_alone_and_checks_the_certificate() {
     let request = || asked(&format!("wss://localhost:{port}/"));
     let error = open(&Fetcher::new(), request()).await.unwrap_err();
     assert!(matches!(error, Error::Tls { .. }), "{error}");
-    let client = Client::build(config(&[]), Arc::new(AllowAll), roots).unwrap();
+    let client = Client::build(config_with(Arc::new(AllowAll)), roots).unwrap();
     let socket = open(&Fetcher::of(client), request()).await.unwrap();
     let message = soon(socket.receive()).await.unwrap();
     assert!(matches!(message, Message::Text(_)), "{message:?}");
