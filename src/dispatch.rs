@@ -45,6 +45,10 @@ pub struct Call {
     pub tenant: TenantId,
     /// Which function.
     pub function: FunctionName,
+    /// Which version of it, active or not; without one, what the name resolves to.
+    pub version: Option<u64>,
+    /// Is told the version that was chosen.
+    pub chosen: Arc<AtomicU64>,
     /// The HTTP method; [`Dispatch::complete`] puts its own in the place.
     pub method: String,
     /// Path and query after the function's name, starting with `/`.
@@ -184,6 +188,7 @@ impl Dispatch {
             return Err(Error::new(Code::ShuttingDown, "send the request again"));
         }
         let deployment = shared.resolve(&call, kind)?;
+        call.chosen.store(deployment.version, Ordering::Relaxed);
         let permits = shared.admit(&call.tenant)?;
         let limits = deployment.limits_in_force();
         let content = (call.body)(limits.request_body_bytes).await?;
@@ -301,20 +306,28 @@ impl Dispatch {
 }
 
 impl Shared {
-    /// The active deployment, if it is of this kind. Whoever sends a request learns nothing about
+    /// The deployment that the name resolves to, if it is of this kind. Whoever sends a request learns nothing about
     /// functions that serve none; the other kinds are called by those who may list them.
     fn resolve(&self, call: &Call, kind: Kind) -> Result<Arc<Deployment>, Error> {
         let functions = self.store.functions();
-        let active = functions
-            .active(&call.tenant, &call.function)
+        if let Some(version) = call.version {
+            let found = functions.version(&call.tenant, &call.function, version);
+            let found = found.map_err(from_store)?;
+            // Who may name a version may know of what kind it is.
+            return match found.kind == kind {
+                true => Ok(Arc::new(found)),
+                false => Err(mismatch(&found, kind)),
+            };
+        }
+        let serving = functions
+            .serving(&call.tenant, &call.function)
             .map_err(from_store)?;
-        match active {
-            Some(active) if active.kind == kind => Ok(active),
-            Some(active) if kind != Kind::Request => {
-                let (function, found) = (&call.function, active.kind);
-                let detail = format!("{function} is of the kind {found}, not {kind}");
-                Err(Error::new(Code::KindMismatch, detail))
-            }
+        let chosen = serving
+            .filter(|serving| serving.enabled)
+            .map(|serving| Arc::clone(serving.choose(call.id.percent())));
+        match chosen {
+            Some(chosen) if chosen.kind == kind => Ok(chosen),
+            Some(chosen) if kind != Kind::Request => Err(mismatch(&chosen, kind)),
             _ => {
                 let detail = format!("Function not found: {}:{}", call.tenant, call.function);
                 Err(Error::new(Code::FunctionNotFound, detail))
@@ -350,6 +363,14 @@ struct Begun {
     invocation: Invocation,
     account: Account,
     head: oneshot::Receiver<Head>,
+}
+
+fn mismatch(found: &Deployment, kind: Kind) -> Error {
+    let detail = format!(
+        "{} is of the kind {}, not {kind}",
+        found.function, found.kind
+    );
+    Error::new(Code::KindMismatch, detail)
 }
 
 fn permit(

@@ -106,7 +106,8 @@ codes! {
     ScheduleBusy       = "schedule_busy",        Caller,   "An earlier run of the schedule is not over";
     SchedulesExceeded  = "schedules_exceeded",   Caller,   "There are as many schedules as there may be";
     PolicyInvalid      = "policy_invalid",       Caller,   "The network policy is not valid";
-    PreconditionFailed = "precondition_failed",  Caller,   "It was changed since it was read";
+    PreconditionFailed = "precondition_failed",  Caller,   "It is not what the request expects";
+    VersionsExceeded   = "versions_exceeded",    Caller,   "The function has too many versions";
 }
 
 impl fmt::Display for Code {

@@ -108,6 +108,14 @@ impl InvocationId {
     }
 }
 
+impl InvocationId {
+    /// A number from 0 to 99 that is the id's own: every one as likely as any other.
+    pub fn percent(self) -> u8 {
+        // 2^80 ids a millisecond: what does not divide evenly is nothing.
+        u8::try_from(self.0.random() % 100).unwrap_or(0)
+    }
+}
+
 impl fmt::Display for InvocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -76,6 +76,18 @@ pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
 pub const LOAD_FUEL_MAX: u64 = 50_000_000_000;
 /// Longest that loading a deployment may take, in milliseconds.
 pub const LOAD_WALL_MS_MAX: u64 = 30_000;
+/// Most versions that are kept of one function.
+pub const VERSIONS_MAX: u64 = 1000;
+/// Activations of a function that are remembered, to roll back to.
+pub const ACTIVATIONS_KEPT: usize = 100;
+/// Most versions with the same files that an upload is compared with, the newest first.
+pub const IDENTICAL_VERSIONS_MAX: usize = 100;
+/// Longest description of a function, in bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
+/// Largest JSON body of a request to the control plane, in bytes.
+pub const JSON_BODY_BYTES_MAX: usize = 1 << 20;
+/// Most functions or versions in one answer.
+pub const PAGE_MAX: usize = 1000;
 /// Most deployments whose images are in memory; the longest unused goes first.
 pub const IMAGES_MAX: usize = 2000;
 /// Deepest nesting of arrays and objects in an event, in parameters, and in a result.

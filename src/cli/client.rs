@@ -164,7 +164,12 @@ impl Client {
     /// A request to `path` of the control plane, for example `tenants/default/functions`.
     pub(super) fn control(&self, method: Method, path: &str) -> RequestBuilder {
         let url = self.with_path(&format!("/api/v1/{path}"));
-        let request = self.http.request(method, url).timeout(ANSWER_TIMEOUT);
+        self.control_url(method, url).timeout(ANSWER_TIMEOUT)
+    }
+
+    /// A request to an address of the control plane, without a time limit.
+    pub(super) fn control_url(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
         match &self.key {
             Some(key) => request.header(AUTHORIZATION, key.clone()),
             None => request,
@@ -192,7 +197,27 @@ impl Client {
         } else {
             format!("/invoke/@{}/{function}", tenant.tenant)
         };
-        let own = self.with_path(&path);
+        self.url_below(&path, function, rest)
+    }
+
+    /// The address at which a version is tested; `rest` as for [`Client::invoke_url`].
+    ///
+    /// # Errors
+    /// As [`Client::invoke_url`].
+    pub(super) fn test_url(
+        &self,
+        tenant: &TenantArgs,
+        function: &FunctionName,
+        version: u64,
+        rest: &str,
+    ) -> Result<Url, CliError> {
+        let path = function_path(tenant, function);
+        let path = format!("/api/v1/{path}/versions/{version}/test");
+        self.url_below(&path, function, rest)
+    }
+
+    fn url_below(&self, path: &str, function: &FunctionName, rest: &str) -> Result<Url, CliError> {
+        let own = self.with_path(path);
         let text = format!("{own}{rest}");
         let url = Url::parse(&text)
             .map_err(|error| CliError::usage(format!("{text} is not a URL: {error}")))?;
@@ -257,6 +282,34 @@ impl Client {
         Ok((value, tag))
     }
 
+    /// All pages of the list `things` at `path` as one answer.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub(super) async fn pages(
+        &self,
+        path: &str,
+        things: &str,
+        subject: &Subject,
+    ) -> Result<Value, CliError> {
+        let mut whole = self.json(self.control(Method::GET, path), subject).await?;
+        while let Some(cursor) = whole["cursor"].as_str().map(str::to_owned) {
+            let request = self.control(Method::GET, path).query(&[("cursor", cursor)]);
+            let mut page = self.json(request, subject).await?;
+            whole["cursor"] = page["cursor"].take();
+            let more = page[things].as_array_mut().map(std::mem::take);
+            let more = more.unwrap_or_default();
+            if more.is_empty() && !whole["cursor"].is_null() {
+                // Neither an end nor a page: asking on would not end either.
+                return Err(self.foreign(format!("a page has no {things}")));
+            }
+            if let Some(all) = whole[things].as_array_mut() {
+                all.extend(more);
+            }
+        }
+        Ok(whole)
+    }
+
     /// Reads `value` as a `T`.
     ///
     /// # Errors
@@ -265,7 +318,8 @@ impl Client {
         T::deserialize(value).map_err(|error| self.foreign(format!("its answer has {error}")))
     }
 
-    fn foreign(&self, what: impl Into<String>) -> CliError {
+    /// That this is no Ampoule server.
+    pub(super) fn foreign(&self, what: impl Into<String>) -> CliError {
         CliError::foreign(self.base_text(), what)
     }
 
@@ -278,6 +332,13 @@ impl Client {
     fn base_text(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
+}
+
+/// `request` with a JSON body.
+pub(super) fn json_body(request: RequestBuilder, body: &Value) -> RequestBuilder {
+    request
+        .header(CONTENT_TYPE, "application/json")
+        .body(body.to_string())
 }
 
 /// The path of a function in the control plane.

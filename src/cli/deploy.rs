@@ -17,6 +17,7 @@ use super::output::{self, Style, Terminal, printable};
 use super::pack;
 use super::packages::Packages;
 use super::problem::{CliError, Excerpt, Problem};
+use super::progress;
 use super::settings::SettingsArgs;
 use crate::error::Code;
 use crate::id::FunctionName;
@@ -27,7 +28,7 @@ const SETTINGS_HEADER: &str = "x-ampoule-settings";
 /// What is escaped in the settings: with this, JSON has only characters that a header may have.
 const NOT_IN_HEADER: &AsciiSet = &CONTROLS.add(b'%');
 /// Uploading, loading and compiling may take this long together.
-const DEPLOY_TIMEOUT: Duration = Duration::from_secs(600);
+pub(super) const DEPLOY_TIMEOUT: Duration = Duration::from_secs(600);
 /// Largest source file that is opened to show one of its lines, in bytes.
 const EXCERPT_FILE_BYTES_MAX: u64 = 8 << 20;
 /// Longest line of source that is shown, in characters.
@@ -104,8 +105,8 @@ pub(super) async fn run(args: &DeployArgs, terminal: &mut Terminal) -> Result<()
         .control(Method::PUT, &path)
         .timeout(DEPLOY_TIMEOUT)
         .header(CONTENT_TYPE, packed.content_type)
-        .header(SETTINGS_HEADER, settings)
-        .body(packed.bytes);
+        .header(SETTINGS_HEADER, settings);
+    request = progress::body(request, packed.bytes, terminal, args.json);
     if let Some(filename) = &packed.filename {
         request = request.query(&[("filename", filename)]);
     }

@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::id::{FunctionName, TenantId};
 use crate::policies::Preset;
 use crate::server::{self, HttpSettings};
-use crate::store::{Evaluation, LogLine};
+use crate::store::{Evaluation, Expected, LogLine};
 use crate::telemetry;
 
 /// Files must have been quiet for this long before they are loaded: editors and package managers
@@ -63,7 +63,7 @@ pub async fn dev(args: DevArgs) -> ExitCode {
         Err(error) => return error.report(),
     };
     let terminal = Terminal::of_process();
-    ended(run(args, name, settings, terminal).await)
+    ended(Box::pin(run(args, name, settings, terminal)).await)
 }
 
 async fn run(
@@ -240,6 +240,7 @@ impl Development {
                 activate: Some(true),
                 ..self.settings.clone()
             },
+            expected: Expected::default(),
         }
     }
 

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::str::FromStr;
 
 use clap::Args;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::client::{self, Client, ServerArgs, TenantArgs};
@@ -16,6 +16,8 @@ use crate::limits::Limits;
 
 /// The header that names the invocation.
 const INVOCATION_HEADER: &str = "x-ampoule-invocation";
+/// What a version that is tested sees as `authorization`.
+const TEST_AUTHORIZATION: &str = "x-ampoule-test-authorization";
 /// Largest body that `--json` holds, in bytes; without it there is no bound.
 const JSON_BODY_BYTES_MAX: usize = 64 << 20;
 
@@ -35,6 +37,31 @@ application/octet-stream, unless -H gives a content-type.
 Exit codes: 0 for a status below 400, 1 for another one, 2 for a command line that cannot be
 carried out, 3 when the server cannot be reached.")]
 pub struct InvokeArgs {
+    #[command(flatten)]
+    pub(super) request: RequestArgs,
+}
+
+/// Sends one request to a version, active or not.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  ampoule test hello/users/7 --version 3 -i
+  ampoule test orders --version 3 -d '{\"item\": 7}'
+
+A version that is not active is reached by those only who may deploy, so this needs their key. The
+function does not see it; what it is to see as authorization is given with -H as usual. Whatever
+else a version does is real: it works on the kv of its tenant. The rest is as for `ampoule invoke`.")]
+pub struct TestArgs {
+    /// Number of the version, as `ampoule versions` shows it
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "NUMBER")]
+    version: u64,
+    #[command(flatten)]
+    pub(super) request: RequestArgs,
+}
+
+/// A request, and how its answer is shown.
+#[derive(Args)]
+pub struct RequestArgs {
     /// Name of the function, then the path and query that it sees
     #[arg(value_name = "NAME[/PATH][?QUERY]")]
     target: Target,
@@ -85,9 +112,37 @@ impl FromStr for Target {
 /// # Errors
 /// Usage, that no answer came or broke off, or the platform's problem.
 pub(super) async fn run(args: &InvokeArgs, terminal: &mut Terminal) -> Result<u8, CliError> {
+    let args = &args.request;
     let client = Client::new(&args.server)?;
+    let Target { function, rest } = &args.target;
+    let url = client.invoke_url(&args.tenant, function, rest)?;
+    let begin = |method| client.data(method, url);
+    send(args, &client, begin, AUTHORIZATION, terminal).await
+}
+
+/// Carries out `ampoule test` and answers the number to exit with.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn test(args: &TestArgs, terminal: &mut Terminal) -> Result<u8, CliError> {
+    let (version, args) = (args.version, &args.request);
+    let client = Client::new(&args.server)?;
+    let Target { function, rest } = &args.target;
+    let url = client.test_url(&args.tenant, function, version, rest)?;
+    let begin = |method| client.control_url(method, url);
+    // Towards the control plane, `authorization` is the key.
+    let authorization = HeaderName::from_static(TEST_AUTHORIZATION);
+    send(args, &client, begin, authorization, terminal).await
+}
+
+async fn send(
+    args: &RequestArgs,
+    client: &Client,
+    begin: impl FnOnce(Method) -> RequestBuilder,
+    authorization: HeaderName,
+    terminal: &mut Terminal,
+) -> Result<u8, CliError> {
     let function = &args.target.function;
-    let url = client.invoke_url(&args.tenant, function, &args.target.rest)?;
     let subject = args.tenant.subject_of(function);
     let body = args.data.as_deref().map(read_body).transpose()?;
     let default_method = if body.is_some() {
@@ -98,6 +153,12 @@ pub(super) async fn run(args: &InvokeArgs, terminal: &mut Terminal) -> Result<u8
     let method = args.method.clone().unwrap_or(default_method);
     let mut headers = HeaderMap::new();
     for (name, value) in &args.headers {
+        let is_authorization = *name == AUTHORIZATION;
+        let name = if is_authorization {
+            &authorization
+        } else {
+            name
+        };
         headers.append(name.clone(), value.clone());
     }
     if let Some(body) = &body
@@ -105,7 +166,7 @@ pub(super) async fn run(args: &InvokeArgs, terminal: &mut Terminal) -> Result<u8
     {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(body)));
     }
-    let mut request = client.data(method, url).headers(headers);
+    let mut request = begin(method).headers(headers);
     if let Some(body) = body {
         request = request.body(body);
     }
@@ -117,7 +178,7 @@ pub(super) async fn run(args: &InvokeArgs, terminal: &mut Terminal) -> Result<u8
 }
 
 async fn print(
-    args: &InvokeArgs,
+    args: &RequestArgs,
     response: &mut Response,
     subject: &Subject,
     terminal: &mut Terminal,

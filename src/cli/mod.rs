@@ -8,6 +8,8 @@
 mod client;
 mod deploy;
 mod dev;
+mod download;
+mod env;
 mod invoke;
 mod logs;
 mod output;
@@ -15,6 +17,7 @@ pub mod pack;
 mod packages;
 mod policy;
 mod problem;
+mod progress;
 mod schedules;
 mod serve;
 mod settings;
@@ -30,14 +33,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::client::{FunctionArgs, ServerArgs, TenantArgs};
 pub use self::deploy::DeployArgs;
 pub use self::dev::dev;
-pub use self::invoke::InvokeArgs;
+pub use self::download::DownloadArgs;
+pub use self::env::EnvArgs;
+pub use self::invoke::{InvokeArgs, RequestArgs, TestArgs};
 pub use self::logs::LogsArgs;
 pub use self::policy::PolicyArgs;
 pub use self::problem::CliError;
 pub use self::schedules::SchedulesArgs;
 pub use self::serve::serve;
 pub use self::settings::SettingsArgs;
-pub use self::versions::{ActivateArgs, DeleteArgs, ListArgs, VersionsArgs};
+pub use self::versions::{
+    ActivateArgs, DeleteArgs, ListArgs, RollbackArgs, SplitArgs, VersionsArgs,
+};
 use crate::id::FunctionName;
 use crate::policies::Preset;
 
@@ -89,6 +96,16 @@ pub enum Command {
     Versions(VersionsArgs),
     /// Make a version the one that answers; also the way back to an older one
     Activate(ActivateArgs),
+    /// Make the version active that was so before
+    Rollback(RollbackArgs),
+    /// Let another version answer a part of the requests
+    Split(SplitArgs),
+    /// Send one request to a version, active or not
+    Test(TestArgs),
+    /// Download the files of a version
+    Download(DownloadArgs),
+    /// List or change the environment of a function
+    Env(EnvArgs),
     /// Delete a function, or one of its versions
     Delete(DeleteArgs),
     /// List the functions of a tenant
@@ -268,7 +285,15 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             ));
         }
         Command::Deploy(args) => (args.json, deploy::run(args, terminal).await.map(|()| 0)),
-        Command::Invoke(args) => (args.json, invoke::run(args, terminal).await),
+        Command::Invoke(args) => (args.request.json, invoke::run(args, terminal).await),
+        Command::Test(args) => (args.request.json, invoke::test(args, terminal).await),
+        Command::Download(args) => (args.json, download::run(args, terminal).await.map(|()| 0)),
+        Command::Env(args) => (args.json(), env::run(args, terminal).await.map(|()| 0)),
+        Command::Rollback(args) => (
+            args.json,
+            versions::roll_back(args, terminal).await.map(|()| 0),
+        ),
+        Command::Split(args) => (args.json, versions::split(args, terminal).await.map(|()| 0)),
         Command::Logs(args) => (args.json, logs::run(args, terminal).await.map(|()| 0)),
         Command::Versions(args) => (
             args.json,

@@ -156,6 +156,10 @@ impl Subject {
                  `ampoule deploy PATH --name {function}{tenant}` makes this one"
             ),
             Code::VersionNotFound => format!("ampoule versions {function}{tenant}"),
+            Code::PreconditionFailed => format!("ampoule versions {function}{tenant}"),
+            Code::VersionsExceeded => {
+                format!("ampoule delete {function} --version NUMBER --yes{tenant}")
+            }
             Code::VersionActive => {
                 let command = format!("ampoule activate {function} VERSION{tenant}");
                 format!("make another version the active one: {command}")

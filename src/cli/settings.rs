@@ -1,6 +1,6 @@
 //! What a function is deployed with besides its files, as `deploy` and `dev` take it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -50,10 +50,7 @@ impl SettingsArgs {
     pub(super) fn read(&self) -> Result<Map<String, Value>, CliError> {
         let mut env = Map::new();
         if let Some(path) = &self.env_file {
-            let text = read_text(path, ENV_FILE_BYTES_MAX)
-                .map_err(|why| CliError::usage(format!("cannot read {}: {why}", path.display())))?;
-            let pairs = parse_env_file(&text)
-                .map_err(|why| CliError::usage(format!("{}, {why}", path.display())))?;
+            let pairs = read_env_file(path)?;
             env.extend(
                 pairs
                     .into_iter()
@@ -82,6 +79,16 @@ impl SettingsArgs {
         }
         Ok(settings)
     }
+}
+
+/// Reads the file of `--env-file`.
+///
+/// # Errors
+/// Usage, when it cannot be read.
+pub(super) fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, CliError> {
+    let text = read_text(path, ENV_FILE_BYTES_MAX)
+        .map_err(|why| CliError::usage(format!("cannot read {}: {why}", path.display())))?;
+    parse_env_file(&text).map_err(|why| CliError::usage(format!("{}, {why}", path.display())))
 }
 
 /// Reads `NAME=VALUE`; the value may be empty and may hold `=`.

@@ -40,7 +40,7 @@ fn every_command_has_examples_and_a_line_about_it() {
     let cli = Cli::command();
     let shown = |command: &&clap::Command| !command.is_hide_set();
     let commands = cli.get_subcommands().filter(shown).collect::<Vec<_>>();
-    assert_eq!(commands.len(), 11);
+    assert_eq!(commands.len(), 15);
     for command in commands {
         let name = command.get_name();
         assert!(command.get_about().is_some(), "{name}");
@@ -233,4 +233,84 @@ async fn the_active_version_is_not_deleted_and_the_advice_says_how() {
         "{}",
         ran.err
     );
+}
+
+#[tokio::test]
+async fn rollback_and_split_say_what_answers_now() {
+    let server = Fake::start(|_| fake::json(200, &version(6, true))).await;
+    let ran = server.run(&["rollback", "hello"]).await;
+    assert_eq!(ran.out, "hello is back at version 6\n");
+    let ran = server.run(&["split", "hello", "4", "10"]).await;
+    assert_eq!(ran.out, "hello version 4 answers 10 of 100 requests\n");
+    let ran = server.run(&["split", "hello", "--end"]).await;
+    assert_eq!(
+        ran.out,
+        "the active version of hello answers all requests\n"
+    );
+    let seen: Vec<String> = server
+        .seen()
+        .iter()
+        .map(|seen| {
+            let path = seen.target.rsplit('/').next().unwrap();
+            format!(
+                "{} {path} {}",
+                seen.method,
+                String::from_utf8_lossy(&seen.body)
+            )
+        })
+        .collect();
+    let split = r#"PUT split {"version":4,"weight_percent":10}"#;
+    assert_eq!(seen, ["POST rollback ", split, "DELETE split "]);
+    for wrong in [&["split", "hello"][..], &["split", "hello", "4", "100"]] {
+        assert!(parse(wrong).is_err(), "{wrong:?}");
+    }
+    assert!(parse(&["split", "hello", "4", "10", "--end"]).is_err());
+}
+
+#[tokio::test]
+async fn a_long_list_is_read_to_its_end() {
+    let server = Fake::start(|seen| {
+        let (numbers, cursor) = match seen.target.split_once("?cursor=") {
+            None => ([4, 3], json!("3")),
+            Some((_, "3")) => ([2, 1], json!(null)),
+            Some((_, other)) => panic!("{other}"),
+        };
+        let versions = numbers.map(|number| version(number, number == 4));
+        fake::json(200, &json!({ "versions": versions, "cursor": cursor }))
+    })
+    .await;
+    let ran = server.run(&["versions", "hello"]).await;
+    let numbers: Vec<&str> = columns(&ran.out)[1..].iter().map(|row| row[0]).collect();
+    assert_eq!(numbers, ["4", "3", "2", "1"]);
+    // A server that answers the same page for ever is not asked for ever.
+    let server = Fake::start(|_| fake::json(200, &json!({"versions": [], "cursor": "1"}))).await;
+    let ran = server.run(&["versions", "hello"]).await;
+    assert_ne!(ran.exit, 0);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn test_sends_the_request_to_the_version_and_keeps_the_key_apart() {
+    let server = Fake::start(|_| fake::answer(200, "text/plain", "hi")).await;
+    let ran = server
+        .run(&[
+            "test",
+            "hello/a?q=1",
+            "--version",
+            "3",
+            "-d",
+            "x",
+            "-H",
+            "authorization: mine",
+            "--key",
+            "k",
+        ])
+        .await;
+    assert_eq!((ran.exit, ran.out.as_str()), (0, "hi"));
+    let seen = server.only();
+    assert_eq!(seen.method, "POST");
+    let path = "/api/v1/tenants/default/functions/hello/versions/3/test/a?q=1";
+    assert_eq!(seen.target, path);
+    assert_eq!(seen.header("authorization"), Some("Bearer k"));
+    assert_eq!(seen.header("x-ampoule-test-authorization"), Some("mine"));
 }

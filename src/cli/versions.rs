@@ -4,7 +4,9 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, FunctionArgs, ServerArgs, TenantArgs, Version, function_path};
+use super::client::{
+    Client, FunctionArgs, ServerArgs, TenantArgs, Version, function_path, json_body,
+};
 use super::output::{self, Terminal, printable};
 use super::problem::CliError;
 use crate::clock;
@@ -62,6 +64,52 @@ pub struct ActivateArgs {
     server: ServerArgs,
 }
 
+/// Makes the version active that was so before.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  ampoule rollback hello
+
+Each roll back goes one activation further back, as long as the versions are kept. To go to a
+certain version, activate it. A split ends.")]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    function: FunctionArgs,
+    /// Print the server's answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Lets another version answer a part of the requests.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  ampoule split hello 4 10    # version 4 answers 10 of 100 requests, the active one the others
+  ampoule split hello --end
+
+Which version answered is in the header x-ampoule-version. Activating a version, or rolling back,
+ends the split.")]
+pub struct SplitArgs {
+    #[command(flatten)]
+    function: FunctionArgs,
+    /// Number of the version, another than the active one
+    #[arg(required_unless_present = "end", value_parser = clap::value_parser!(u64).range(1..))]
+    version: Option<u64>,
+    /// How many of 100 requests it answers
+    #[arg(required_unless_present = "end", value_parser = clap::value_parser!(u64).range(1..100))]
+    weight: Option<u64>,
+    /// Let the active version answer all requests again
+    #[arg(long, conflicts_with_all = ["version", "weight"])]
+    end: bool,
+    /// Print the server's answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 /// Deletes a function, or one of its versions.
 #[derive(Args)]
 #[command(after_help = "\
@@ -94,8 +142,8 @@ pub struct DeleteArgs {
 pub(super) async fn list(args: &ListArgs, terminal: &mut Terminal) -> Result<(), CliError> {
     let client = Client::new(&args.server)?;
     let path = format!("tenants/{}/functions", args.tenant.tenant);
-    let request = client.control(Method::GET, &path);
-    let answer = client.json(request, &args.tenant.subject()).await?;
+    let subject = args.tenant.subject();
+    let answer = client.pages(&path, "functions", &subject).await?;
     if args.json {
         return Ok(terminal.out.line(&answer.to_string())?);
     }
@@ -136,8 +184,8 @@ pub(super) async fn versions(args: &VersionsArgs, terminal: &mut Terminal) -> Re
     let client = Client::new(&args.server)?;
     let FunctionArgs { function, tenant } = &args.function;
     let path = format!("{}/versions", function_path(tenant, function));
-    let request = client.control(Method::GET, &path);
-    let answer = client.json(request, &tenant.subject_of(function)).await?;
+    let subject = tenant.subject_of(function);
+    let answer = client.pages(&path, "versions", &subject).await?;
     if args.json {
         return Ok(terminal.out.line(&answer.to_string())?);
     }
@@ -184,6 +232,53 @@ pub(super) async fn activate(args: &ActivateArgs, terminal: &mut Terminal) -> Re
     } else {
         format!("{function} version {number} is active")
     };
+    Ok(terminal.out.line(&text)?)
+}
+
+/// Carries out `ampoule rollback`.
+///
+/// # Errors
+/// That no answer came, or what the server said.
+pub(super) async fn roll_back(
+    args: &RollbackArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CliError> {
+    let client = Client::new(&args.server)?;
+    let FunctionArgs { function, tenant } = &args.function;
+    let path = format!("{}/rollback", function_path(tenant, function));
+    let request = client.control(Method::POST, &path);
+    let answer = client.json(request, &tenant.subject_of(function)).await?;
+    if args.json {
+        return Ok(terminal.out.line(&answer.to_string())?);
+    }
+    let version: Version = client.typed(&answer)?;
+    let text = format!("{function} is back at version {}", version.version);
+    Ok(terminal.out.line(&text)?)
+}
+
+/// Carries out `ampoule split`.
+///
+/// # Errors
+/// That no answer came, or what the server said.
+pub(super) async fn split(args: &SplitArgs, terminal: &mut Terminal) -> Result<(), CliError> {
+    let client = Client::new(&args.server)?;
+    let FunctionArgs { function, tenant } = &args.function;
+    let path = format!("{}/split", function_path(tenant, function));
+    let (request, text) = match (args.version, args.weight) {
+        (Some(version), Some(weight)) => {
+            let body = json!({ "version": version, "weight_percent": weight });
+            let request = json_body(client.control(Method::PUT, &path), &body);
+            let text = format!("{function} version {version} answers {weight} of 100 requests");
+            (request, text)
+        }
+        _ => {
+            let request = client.control(Method::DELETE, &path);
+            let text = format!("the active version of {function} answers all requests");
+            (request, text)
+        }
+    };
+    let answer = client.json(request, &tenant.subject_of(function)).await?;
+    let text = if args.json { answer.to_string() } else { text };
     Ok(terminal.out.line(&text)?)
 }
 

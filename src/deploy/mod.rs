@@ -5,6 +5,8 @@
 //! be made again (see [`images`]).
 
 pub mod archive;
+mod digest;
+mod env;
 mod files;
 pub mod images;
 mod places;
@@ -22,9 +24,10 @@ use crate::error::{Code, Error};
 use crate::host::{LogEntry, Refusal};
 use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::sandbox::LoadError;
-use crate::store::{Deployment, Evaluation, LogLine, NewDeployment, Store};
+use crate::store::{Deployment, Evaluation, Expected, LogLine, NewDeployment, Store, Stored};
 
 use archive::{File, Kind};
+pub use env::{EnvEdit, EnvTarget};
 pub use images::Images;
 pub use places::{PLACES_MAX, Places};
 pub use settings::{Settings, is_source_name};
@@ -59,6 +62,8 @@ pub struct Upload {
     pub bytes: Bytes,
     /// Everything else.
     pub settings: Settings,
+    /// What the function has to be beforehand.
+    pub expected: Expected,
 }
 
 /// A deployment as it was stored.
@@ -68,7 +73,11 @@ pub struct Deployed {
     pub deployment: Arc<Deployment>,
     /// Whether it is the active one.
     pub active: bool,
-    /// What its top level logged.
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// The function's tag now, see [`crate::store::FunctionSummary::tag`].
+    pub tag: String,
+    /// What its top level logged; nothing if it was there before.
     pub log: Vec<LogLine>,
 }
 
@@ -90,9 +99,11 @@ impl Deploy {
         }
     }
 
-    /// Deploys a new version, and activates it unless the settings say otherwise.
+    /// Deploys a new version, and activates it unless the settings say otherwise. An upload that
+    /// is what a kept version is already makes no new one.
     ///
     /// # Errors
+    /// `precondition_failed`, `versions_exceeded`,
     /// `archive_invalid`, `archive_too_large`, `settings_invalid`, `entry_not_found`,
     /// `syntax_error`, `module_not_found`, `handler_missing`, `load_threw`, `load_exceeded`,
     /// `storage_unavailable`, `storage_busy`. After any of them nothing has changed.
@@ -103,30 +114,65 @@ impl Deploy {
         let limits = upload.settings.check()?;
         let files = unpack(upload.kind.clone(), upload.bytes.clone()).await?;
         let entry = settings::entry(&upload.settings, &upload.kind, &files)?;
-        let bundle = {
-            let files = files.clone();
-            blocking(move || archive::pack(&files).map_err(Error::from)).await?
-        };
-        let id = DeploymentId::new(clock::now_ms());
+        let (files, files_digest) = blocking(move || {
+            let digest = digest::of_files(&files);
+            Ok((files, digest))
+        })
+        .await?;
+        let Settings {
+            env,
+            route,
+            limits: overrides,
+            ..
+        } = upload.settings;
         let draft = NewDeployment {
-            id,
-            tenant: upload.tenant.clone(),
-            function: upload.function.clone(),
+            id: DeploymentId::new(clock::now_ms()),
+            tenant: upload.tenant,
+            function: upload.function,
             created_ms: clock::now_ms(),
             kind: upload.settings.kind,
+            digest: digest::of_version(
+                &files_digest,
+                upload.settings.kind,
+                &entry,
+                route.as_deref(),
+                &overrides,
+            ),
+            files_digest,
             entry,
-            env: upload.settings.env.clone(),
-            limits: upload.settings.limits,
-            route: upload.settings.route.clone(),
+            env,
+            limits: overrides,
+            route,
             evaluation: Evaluation::Snapshot,
             files: files.len() as u64,
             source_bytes: files.iter().map(|file| file.bytes.len() as u64).sum(),
             snapshot_bytes: 0,
             activate: upload.settings.activate.unwrap_or(true),
+            expected: upload.expected,
+            base: None,
         };
+        self.make(draft, files, limits).await
+    }
+
+    /// Makes a version of a draft, unless there is one already that is the same.
+    async fn make(
+        &self,
+        draft: NewDeployment,
+        files: Vec<File>,
+        limits: crate::limits::Limits,
+    ) -> Result<Deployed, Error> {
+        let reused = self.store.functions().reuse(&draft).await;
+        if let Some(stored) = reused.map_err(from_store)? {
+            return Ok(Deployed::of(stored, Vec::new()));
+        }
+        let bundle = {
+            let files = files.clone();
+            blocking(move || archive::pack(&files).map_err(Error::from)).await?
+        };
+        let id = draft.id;
         let _permit = self.loads.acquire().await.map_err(Error::internal)?;
         let result = self.load_and_store(draft, files, bundle, limits).await;
-        if result.is_err() {
+        if !result.as_ref().is_ok_and(|deployed| deployed.is_new) {
             self.images.forget(&id).await;
         }
         result
@@ -153,22 +199,34 @@ impl Deploy {
         if let Some(reason) = loaded.per_request {
             draft.evaluation = Evaluation::PerRequest { reason };
         }
-        let active = draft.activate;
-        let deployment = self
+        let stored = self
             .store
             .functions()
             .deploy(draft, bundle)
             .await
             .map_err(from_store)?;
-        let log = lines(&deployment, loaded.log);
+        if !stored.is_new {
+            // Somebody else deployed the same while this was loaded.
+            return Ok(Deployed::of(stored, Vec::new()));
+        }
+        let deployment = &stored.deployment;
+        let log = lines(deployment, loaded.log);
         self.store
             .logs()
             .append(&deployment.tenant, &deployment.function, log.clone());
-        Ok(Deployed {
-            deployment,
-            active,
+        Ok(Deployed::of(stored, log))
+    }
+}
+
+impl Deployed {
+    fn of(stored: Stored, log: Vec<LogLine>) -> Self {
+        Self {
+            deployment: stored.deployment,
+            active: stored.active,
+            is_new: stored.is_new,
+            tag: stored.tag,
             log,
-        })
+        }
     }
 }
 

@@ -62,20 +62,7 @@ fn invalid(detail: impl Into<String>) -> Error {
 impl Settings {
     /// Checks every bound; answers the limits in force.
     pub(super) fn check(&self) -> Result<Limits, Error> {
-        if self.env.len() > limits::ENV_VARS_MAX {
-            let max = limits::ENV_VARS_MAX;
-            return Err(invalid(format!("more than {max} environment variables")));
-        }
-        let bytes: usize = self.env.iter().map(|(k, v)| k.len() + v.len()).sum();
-        if bytes > limits::ENV_BYTES_MAX {
-            let max = limits::ENV_BYTES_MAX;
-            return Err(invalid(format!("more than {max} bytes of environment")));
-        }
-        if let Some(name) = self.env.keys().find(|name| !is_variable_name(name)) {
-            return Err(invalid(format!(
-                "{name:?} is not a name for an environment variable: use letters, digits and _"
-            )));
-        }
+        check_env(&self.env)?;
         if let Some(route) = &self.route
             && (!route.starts_with('/') || route.len() > ROUTE_BYTES_MAX)
         {
@@ -91,6 +78,25 @@ impl Settings {
         }
         self.limits.resolve(self.kind).map_err(invalid)
     }
+}
+
+/// Checks the bounds of an environment, and its names.
+pub(super) fn check_env(env: &BTreeMap<String, String>) -> Result<(), Error> {
+    if env.len() > limits::ENV_VARS_MAX {
+        let max = limits::ENV_VARS_MAX;
+        return Err(invalid(format!("more than {max} environment variables")));
+    }
+    let bytes: usize = env.iter().map(|(k, v)| k.len() + v.len()).sum();
+    if bytes > limits::ENV_BYTES_MAX {
+        let max = limits::ENV_BYTES_MAX;
+        return Err(invalid(format!("more than {max} bytes of environment")));
+    }
+    if let Some(name) = env.keys().find(|name| !is_variable_name(name)) {
+        return Err(invalid(format!(
+            "{name:?} is not a name for an environment variable: use letters, digits and _"
+        )));
+    }
+    Ok(())
 }
 
 fn is_variable_name(name: &str) -> bool {

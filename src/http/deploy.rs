@@ -14,11 +14,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
 use super::body::Unread;
+use super::etag::{Tagged, expected};
 use super::openapi::{Binary, ProblemBody};
 use super::path::OfFunction;
 use super::problem::Problem;
 use super::versions::VersionBody;
-use crate::deploy::{Settings, Upload, UploadKind, is_source_name};
+use crate::deploy::{Deployed, Settings, Upload, UploadKind, is_source_name};
 use crate::error::{Code, Error};
 use crate::kind::Kind;
 use crate::limits;
@@ -39,6 +40,22 @@ pub(super) struct DeployedBody {
     version: VersionBody,
     /// What its modules logged while they were loaded.
     log: Vec<LoadLineBody>,
+}
+
+impl DeployedBody {
+    /// A version that was just deployed, or was there already, as an answer.
+    pub(super) fn answer(deployed: Deployed) -> Tagged<(StatusCode, Json<Self>)> {
+        let status = if deployed.is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        let body = Self {
+            version: VersionBody::of(&deployed.deployment, deployed.active),
+            log: deployed.log.iter().map(LoadLineBody::of).collect(),
+        };
+        Tagged(deployed.tag, (status, Json(body)))
+    }
 }
 
 /// A line that was logged while the modules were loaded: of no invocation, and of this version.
@@ -75,6 +92,11 @@ impl LoadLineBody {
             "x-ampoule-settings" = Option<String>, Header,
             description = "The settings as percent-encoded JSON, see the schema `Settings`"
         ),
+        ("if-match" = Option<String>, Header, description = "What the function has to be"),
+        (
+            "if-none-match" = Option<String>, Header,
+            description = "`*`: there must be no such function"
+        ),
     ),
     request_body(
         description = "The code: one file of source, or a folder as an archive",
@@ -92,6 +114,18 @@ impl LoadLineBody {
     responses(
         (status = 201, description = "The new version", body = DeployedBody),
         (
+            status = 200, description = "The version that is the same already",
+            body = DeployedBody
+        ),
+        (
+            status = 409, description = "`versions_exceeded`", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 412, description = "`precondition_failed`", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
+        (
             status = 422, description = "The code cannot be loaded: `entry_not_found`, \
             `syntax_error`, `module_not_found`, `load_threw`, `load_exceeded`, `handler_missing`",
             body = ProblemBody, content_type = "application/problem+json"
@@ -102,11 +136,20 @@ pub(super) async fn deploy(
     State(http): State<Arc<Http>>,
     OfFunction(tenant, function): OfFunction,
     request: Request,
-) -> Result<(StatusCode, Json<DeployedBody>), Problem> {
+) -> Result<Tagged<(StatusCode, Json<DeployedBody>)>, Problem> {
     let (parts, body) = request.into_parts();
     let body = Unread::new(&parts.headers, body, http.tasks.clone());
-    let kind = upload_kind(&parts)?;
-    let settings = settings(&parts.headers)?;
+    let query = Query::<UploadQuery>::try_from_uri(&parts.uri)
+        .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?
+        .0;
+    let activate = query.activate;
+    let kind = upload_kind(&parts, query)?;
+    let mut settings = settings(&parts.headers)?;
+    settings.activate = activate.or(settings.activate);
+    let expected = expected(&parts.headers)?;
+    // Before all of it is sent; what counts is what the store finds.
+    let functions = http.app.store.functions();
+    functions.check(&tenant, &function, &expected)?;
     let bytes_max = u64::try_from(limits::UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
     let bytes = body.read(bytes_max).await.map_err(upload_error)?;
     let upload = Upload {
@@ -115,13 +158,10 @@ pub(super) async fn deploy(
         kind,
         bytes,
         settings,
+        expected,
     };
     let deployed = http.app.deploy.deploy(upload).await?;
-    let body = DeployedBody {
-        version: VersionBody::of(&deployed.deployment, deployed.active),
-        log: deployed.log.iter().map(LoadLineBody::of).collect(),
-    };
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok(DeployedBody::answer(deployed))
 }
 
 fn upload_error(error: Error) -> Error {
@@ -139,9 +179,11 @@ fn upload_error(error: Error) -> Error {
 struct UploadQuery {
     /// What a single source is called; `index.js`, or `index.ts` for TypeScript, otherwise.
     filename: Option<String>,
+    /// Whether the version becomes the active one; goes before the setting of that name.
+    activate: Option<bool>,
 }
 
-fn upload_kind(parts: &Parts) -> Result<UploadKind, Problem> {
+fn upload_kind(parts: &Parts, query: UploadQuery) -> Result<UploadKind, Problem> {
     let value = parts
         .headers
         .get(CONTENT_TYPE)
@@ -152,8 +194,8 @@ fn upload_kind(parts: &Parts) -> Result<UploadKind, Problem> {
         .trim_ascii()
         .to_ascii_lowercase();
     match essence.as_slice() {
-        b"application/javascript" | b"text/javascript" => source_kind(parts, DEFAULT_FILENAME),
-        b"application/typescript" | b"text/typescript" => source_kind(parts, TYPESCRIPT_FILENAME),
+        b"application/javascript" | b"text/javascript" => source_kind(query, DEFAULT_FILENAME),
+        b"application/typescript" | b"text/typescript" => source_kind(query, TYPESCRIPT_FILENAME),
         b"application/gzip" | b"application/x-gzip" | b"application/x-tar+gzip" => {
             Ok(UploadKind::TarGz)
         }
@@ -166,10 +208,8 @@ fn upload_kind(parts: &Parts) -> Result<UploadKind, Problem> {
     }
 }
 
-fn source_kind(parts: &Parts, default: &str) -> Result<UploadKind, Problem> {
-    let query = Query::<UploadQuery>::try_from_uri(&parts.uri)
-        .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
-    let filename = query.0.filename.unwrap_or_else(|| default.to_owned());
+fn source_kind(query: UploadQuery, default: &str) -> Result<UploadKind, Problem> {
+    let filename = query.filename.unwrap_or_else(|| default.to_owned());
     check_filename(&filename)?;
     Ok(UploadKind::Source { filename })
 }

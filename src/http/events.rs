@@ -143,6 +143,8 @@ pub(super) async fn call(
         id,
         tenant: tenant.clone(),
         function,
+        version: None,
+        chosen: Arc::default(),
         method: String::new(),
         target: "/".to_owned(),
         // The key to the control plane is among the request's: none of them are the function's.

@@ -9,10 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +22,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use percent_encoding::percent_decode_str;
 
 use super::body::Unread;
+use super::path::OfVersion;
 use super::problem::Problem;
 use super::{Http, Peer, fields, panic_error};
 use crate::dispatch::{Answer, AnswerBody, Call};
@@ -30,18 +32,65 @@ use crate::{clock, limits};
 
 /// Names the invocation, on every answer of the data plane.
 pub(super) const INVOCATION: HeaderName = HeaderName::from_static("x-ampoule-invocation");
+/// Names the version that answered, once it is known.
+const VERSION: HeaderName = HeaderName::from_static("x-ampoule-version");
+/// What a version that is tested gets as `authorization`.
+const TEST_AUTHORIZATION: &str = "x-ampoule-test-authorization";
+
+/// Segments of `tenants/{tenant}/functions/{function}/versions/{version}/test`.
+const TEST_SEGMENTS: usize = 7;
 
 /// Answers one request of the data plane.
 ///
 /// # Cancel safety
 /// Dropping it ends the invocation.
 pub(super) async fn invoke(State(http): State<Arc<Http>>, request: Request) -> Response {
+    let target = Target::of(request.uri());
+    respond_to(&http, target, request).await
+}
+
+/// Answers one request to a version that need not be active. The key is not passed on to it.
+///
+/// # Cancel safety
+/// As [`invoke`].
+#[utoipa::path(
+    method(get, post, put, patch, delete),
+    path = "/tenants/{tenant}/functions/{function}/versions/{version}/test/{*path}",
+    operation_id = "test_version",
+    tag = "versions",
+    summary = "Send a request to a version, active or not",
+    params(
+        OfVersion,
+        ("path" = String, Path, description = "The path that the function sees"),
+        (
+            "x-ampoule-test-authorization" = Option<String>, Header,
+            description = "What the function sees as `authorization`"
+        ),
+    ),
+    responses((status = "default", description = "Whatever the function answers"))
+)]
+pub(super) async fn test(
+    State(http): State<Arc<Http>>,
+    OfVersion(tenant, function, version): OfVersion,
+    mut request: Request,
+) -> Response {
+    let target = Target::of_test(tenant, function, version, request.uri());
+    let headers = request.headers_mut();
+    headers.remove(AUTHORIZATION);
+    if let Some(value) = headers.remove(TEST_AUTHORIZATION) {
+        headers.insert(AUTHORIZATION, value);
+    }
+    respond_to(&http, target, request).await
+}
+
+async fn respond_to(http: &Http, target: Result<Target, Error>, request: Request) -> Response {
     let id = InvocationId::new(clock::now_ms());
-    let mut response = match Target::of(request.uri()) {
+    let chosen = Arc::new(AtomicU64::new(0));
+    let mut response = match target {
         Ok(target) => {
             let tenant = target.tenant.clone();
-            let answered = AssertUnwindSafe(answer(&http, id, target, request));
-            let answered = answered.catch_unwind().await;
+            let answered = answer(http, id, target, Arc::clone(&chosen), request);
+            let answered = AssertUnwindSafe(answered).catch_unwind().await;
             answered
                 .unwrap_or_else(|panic| Err(panic_error(panic.as_ref())))
                 .unwrap_or_else(|error| {
@@ -51,7 +100,14 @@ pub(super) async fn invoke(State(http): State<Arc<Http>>, request: Request) -> R
         Err(error) => Problem::of_invocation(error, id, None).into_response(),
     };
     let value = HeaderValue::try_from(id.to_string()).expect("an id is ASCII");
-    response.headers_mut().insert(INVOCATION, value);
+    let headers = response.headers_mut();
+    headers.insert(INVOCATION, value);
+    // A function does not say which version it is.
+    headers.remove(VERSION);
+    match chosen.load(Ordering::Relaxed) {
+        0 => {}
+        version => drop(headers.insert(VERSION, version.into())),
+    }
     response
 }
 
@@ -59,6 +115,7 @@ async fn answer(
     http: &Http,
     id: InvocationId,
     target: Target,
+    chosen: Arc<AtomicU64>,
     request: Request,
 ) -> Result<Response, Error> {
     let (parts, body) = request.into_parts();
@@ -68,6 +125,8 @@ async fn answer(
         id,
         tenant: target.tenant,
         function: target.function,
+        version: target.version,
+        chosen,
         fields: fields::of_request(&parts)?,
         peer: peer(&parts, http.trust_proxy),
         secure: http.trust_proxy && is_forwarded_https(&parts.headers),
@@ -84,6 +143,8 @@ async fn answer(
 struct Target {
     tenant: TenantId,
     function: FunctionName,
+    /// The version that is tested.
+    version: Option<u64>,
     /// Path and query for the function, as they were sent; begins with `/`.
     rest: String,
 }
@@ -94,14 +155,7 @@ impl Target {
     /// # Errors
     /// `not_found` when no function is named, `invalid_name`, `fields_too_large`.
     fn of(uri: &Uri) -> Result<Self, Error> {
-        let target_bytes = uri
-            .path_and_query()
-            .map_or(0, |target| target.as_str().len());
-        if target_bytes > limits::TARGET_BYTES_MAX {
-            let max = limits::TARGET_BYTES_MAX;
-            let detail = format!("the request target may have {max} bytes");
-            return Err(Error::new(Code::FieldsTooLarge, detail));
-        }
+        check_length(uri)?;
         let path = uri.path().strip_prefix("/invoke").unwrap_or_default();
         let path = path.strip_prefix('/').unwrap_or_default();
         let (first, after_first) = segment(path);
@@ -118,17 +172,59 @@ impl Target {
             let detail = "name a function: /invoke/FUNCTION or /invoke/@TENANT/FUNCTION";
             return Err(Error::new(Code::NotFound, detail));
         }
-        let mut target = if rest.is_empty() { "/" } else { rest }.to_owned();
-        if let Some(query) = uri.query() {
-            target.push('?');
-            target.push_str(query);
-        }
         Ok(Self {
             tenant,
             function: function.parse().map_err(invalid_name)?,
-            rest: target,
+            version: None,
+            rest: rest_of(rest, uri),
         })
     }
+
+    /// Reads what follows `…/versions/{version}/test`.
+    ///
+    /// # Errors
+    /// `fields_too_large`.
+    fn of_test(
+        tenant: TenantId,
+        function: FunctionName,
+        version: u64,
+        uri: &Uri,
+    ) -> Result<Self, Error> {
+        check_length(uri)?;
+        let mut rest = uri.path().strip_prefix('/').unwrap_or_default();
+        for _ in 0..TEST_SEGMENTS {
+            rest = rest.split_once('/').map_or("", |(_, rest)| rest);
+        }
+        Ok(Self {
+            tenant,
+            function,
+            version: Some(version),
+            rest: rest_of(&format!("/{rest}"), uri),
+        })
+    }
+}
+
+/// # Errors
+/// `fields_too_large`.
+fn check_length(uri: &Uri) -> Result<(), Error> {
+    let target = uri.path_and_query();
+    let target_bytes = target.map_or(0, |target| target.as_str().len());
+    if target_bytes > limits::TARGET_BYTES_MAX {
+        let max = limits::TARGET_BYTES_MAX;
+        let detail = format!("the request target may have {max} bytes");
+        return Err(Error::new(Code::FieldsTooLarge, detail));
+    }
+    Ok(())
+}
+
+/// Path and query for the function.
+fn rest_of(path: &str, uri: &Uri) -> String {
+    let mut rest = if path.is_empty() { "/" } else { path }.to_owned();
+    if let Some(query) = uri.query() {
+        rest.push('?');
+        rest.push_str(query);
+    }
+    rest
 }
 
 /// The first segment of a path, decoded, and what follows it with its `/`, as it is.

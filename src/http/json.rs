@@ -1,6 +1,7 @@
 //! Request bodies that are JSON: read within a bound, and told apart from everything else.
 
 use axum::extract::Request;
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::Http;
@@ -18,6 +19,19 @@ pub(super) async fn read<T: DeserializeOwned>(
     request: Request,
     bytes_max: usize,
 ) -> Result<T, Problem> {
+    let (_, body) = read_with_head(http, request, bytes_max).await?;
+    Ok(body)
+}
+
+/// [`read`], and the head of the request besides.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn read_with_head<T: DeserializeOwned>(
+    http: &Http,
+    request: Request,
+    bytes_max: usize,
+) -> Result<(Parts, T), Problem> {
     let (parts, body) = request.into_parts();
     let body = Unread::new(&parts.headers, body, http.tasks.clone());
     let bytes_max = u64::try_from(bytes_max).unwrap_or(u64::MAX);
@@ -27,5 +41,6 @@ pub(super) async fn read<T: DeserializeOwned>(
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(invalid("the body must be a JSON object".to_owned()));
     }
-    serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+    let body = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+    Ok((parts, body))
 }

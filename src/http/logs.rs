@@ -105,7 +105,7 @@ pub(super) async fn logs(
     let functions = http.app.store.functions();
     if functions.active(&tenant, &function)?.is_none() {
         let (tenant, function) = (tenant.clone(), function.clone());
-        http.blocking(move || functions.versions(&tenant, &function))
+        http.blocking(move || functions.show(&tenant, &function))
             .await??;
     }
     let reading = Reading {

@@ -8,6 +8,8 @@ mod auth;
 mod body;
 mod conditional;
 mod deploy;
+mod env;
+mod etag;
 mod events;
 mod fields;
 mod functions;
@@ -142,10 +144,29 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
     openapi::router()
         .routes(routes!(ops::status))
         .routes(routes!(functions::list))
-        .routes(routes!(functions::show, deploy::deploy, functions::delete))
+        .routes(routes!(
+            functions::show,
+            deploy::deploy,
+            functions::change,
+            functions::delete
+        ))
+        .routes(routes!(functions::roll_back))
+        .routes(routes!(functions::split, functions::end_split))
+        .routes(routes!(env::list, env::replace, env::change))
+        .routes(routes!(env::remove))
         .routes(routes!(versions::list))
-        .routes(routes!(versions::delete))
+        .routes(routes!(versions::show, versions::delete))
         .routes(routes!(versions::activate))
+        .routes(routes!(versions::files))
+        .routes(routes!(invoke::test))
+        .route(
+            "/tenants/{tenant}/functions/{function}/versions/{version}/test",
+            any(invoke::test),
+        )
+        .route(
+            "/tenants/{tenant}/functions/{function}/versions/{version}/test/",
+            any(invoke::test),
+        )
         .routes(routes!(logs::logs))
         .routes(routes!(events::call))
         .routes(routes!(schedules::list))
@@ -171,7 +192,10 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
 async fn uncached(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A version that is tested says itself how long its answer may be kept.
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

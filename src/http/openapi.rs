@@ -137,9 +137,15 @@ const WITH_BODY: &[(&str, &str)] = &[
 ];
 
 /// Adds to every operation what any may be refused with, where the operation says nothing of it.
+/// Gives the methods of one handler an id each, and a rest of a path the form of a parameter.
 fn complete(document: &mut OpenApi) {
+    let paths = std::mem::take(&mut document.paths.paths);
+    for (path, mut item) in paths {
+        distinguish(&mut item);
+        document.paths.paths.insert(path.replace("{*", "{"), item);
+    }
     for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+        for (_, operation) in operations(item) {
             refuse(operation, ANY);
             if operation.request_body.is_some() {
                 refuse(operation, WITH_BODY);
@@ -148,16 +154,30 @@ fn complete(document: &mut OpenApi) {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&str, &mut Operation)> {
     [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-        &mut item.patch,
+        ("get", &mut item.get),
+        ("put", &mut item.put),
+        ("post", &mut item.post),
+        ("delete", &mut item.delete),
+        ("patch", &mut item.patch),
     ]
     .into_iter()
-    .flatten()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Appends the method to ids that occur more than once.
+fn distinguish(item: &mut PathItem) {
+    let ids = operations(item).map(|(_, operation)| operation.operation_id.clone());
+    let ids: Vec<Option<String>> = ids.collect();
+    for (method, operation) in operations(item) {
+        let occurs = ids.iter().filter(|id| **id == operation.operation_id);
+        if occurs.count() > 1
+            && let Some(id) = &mut operation.operation_id
+        {
+            *id = format!("{id}_{method}");
+        }
+    }
 }
 
 fn refuse(operation: &mut Operation, refusals: &[(&str, &str)]) {

@@ -82,6 +82,7 @@ const PAGES: &[(&str, &str)] = pages!(
     schedules_exceeded,
     policy_invalid,
     precondition_failed,
+    versions_exceeded,
 );
 
 /// `GET /healthz`: whether the process serves at all.

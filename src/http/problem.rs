@@ -191,9 +191,11 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::ScheduleNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::VersionActive | Code::KindMismatch | Code::ScheduleBusy | Code::SchedulesExceeded => {
-            StatusCode::CONFLICT
-        }
+        Code::VersionActive
+        | Code::VersionsExceeded
+        | Code::KindMismatch
+        | Code::ScheduleBusy
+        | Code::SchedulesExceeded => StatusCode::CONFLICT,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::BodyTooLarge | Code::ArchiveTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::EntryNotFound

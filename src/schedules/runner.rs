@@ -1,6 +1,7 @@
 //! An attempt as a request: what a scheduled function is sent, and what its answer means.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -124,6 +125,8 @@ fn call(job: &Job) -> Call {
         id: job.invocation,
         tenant: job.tenant.clone(),
         function: job.function.clone(),
+        version: None,
+        chosen: Arc::default(),
         method: "POST".to_owned(),
         target: job.path.clone(),
         fields: fields.into_bytes(),

@@ -26,8 +26,8 @@ use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
 use crate::limits::{self, LimitOverrides};
 use crate::store::{
-    Evaluation, Missed, NewDeployment, Overlap, Retries, Run, RunState, ScheduleEntry, ScheduleKey,
-    ScheduleSettings, Store, Trigger,
+    Evaluation, Expected, Missed, NewDeployment, Overlap, Retries, Run, RunState, ScheduleEntry,
+    ScheduleKey, ScheduleSettings, Store, Trigger,
 };
 
 const START_MS: u64 = 1_774_656_000_000; // 28 March 2026, the day before clocks change in Europe
@@ -137,7 +137,11 @@ impl Process {
             files: 1,
             source_bytes: 1,
             snapshot_bytes: 1,
+            digest: String::new(),
+            files_digest: String::new(),
             activate: true,
+            expected: Expected::default(),
+            base: None,
         };
         let functions = self.store().functions();
         self.run(functions.deploy(new, Bytes::new())).unwrap();
@@ -421,7 +425,7 @@ fn what_is_deleted_never_runs_again_even_under_the_same_name() {
     let functions = process.store().functions();
     let name: FunctionName = "f".parse().unwrap();
     process
-        .run(functions.delete_function(&tenant(), &name))
+        .run(functions.delete_function(&tenant(), &name, Expected::default()))
         .unwrap();
     process.deploy("f");
     process.put(&key, settings("0 * * * *"));

@@ -4,24 +4,29 @@
 //! deleted. What is active is cached: the hot path reads no table. The cache changes only after
 //! the commit that changes the table.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+mod bundles;
+mod cache;
+mod entry;
+mod identical;
+mod writes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{BUNDLE_CHUNK_BYTES, BUNDLES, DEPLOYMENTS, FUNCTIONS, Tables};
-use super::{Error, Fault, Shared, logs, schedules};
+use super::schema::{DEPLOYMENTS, FUNCTIONS, Tables};
+use super::{Error, Fault, Shared};
 use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
 use crate::limits::{LimitOverrides, Limits};
 
-/// Most active deployments kept in memory; when there are more, all are read anew.
-const CACHE_LEN_MAX: usize = 10_000;
-/// The active version of a function that has none.
-const NONE_ACTIVE: u64 = 0;
+pub use cache::Serving;
+pub(super) use cache::{Activation, ActiveCache};
+use entry::Entry;
+pub use entry::{Expected, FunctionChange, Split, Tags};
 
 /// How a deployment's modules come to be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +74,21 @@ pub struct Deployment {
     pub source_bytes: u64,
     /// Size of its snapshot, in bytes.
     pub snapshot_bytes: u64,
+    /// What it consists of, its environment excepted: `sha256:` and hexadecimal digits. Empty if
+    /// nobody took it.
+    #[serde(default)]
+    pub digest: String,
+    /// The same of its files alone; names the bundle among the tenant's.
+    #[serde(default)]
+    pub files_digest: String,
+}
+
+impl Deployment {
+    /// Changes whenever what the API shows of it does.
+    pub fn tag(&self, active: bool) -> String {
+        let state = if active { "-active" } else { "" };
+        format!("{}{state}", self.id)
+    }
 }
 
 impl Deployment {
@@ -109,8 +129,38 @@ pub struct NewDeployment {
     pub source_bytes: u64,
     /// Size of the snapshot in bytes.
     pub snapshot_bytes: u64,
+    /// What it consists of, its environment excepted; empty: it is like no other version.
+    pub digest: String,
+    /// The same of its files alone; empty: its bundle is kept apart.
+    pub files_digest: String,
     /// Whether the new version becomes the active one in the same transaction.
     pub activate: bool,
+    /// What the function has to be beforehand.
+    pub expected: Expected,
+    /// The version that it was made from, if it was.
+    pub base: Option<Base>,
+}
+
+/// The version that another one is made from, as its maker saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Base {
+    /// Its number.
+    pub version: u64,
+    /// Whether it was the active one.
+    pub active: bool,
+}
+
+/// A version after a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The version.
+    pub deployment: Arc<Deployment>,
+    /// Whether it is the active one.
+    pub active: bool,
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// The function's tag, see [`FunctionSummary::tag`].
+    pub tag: String,
 }
 
 impl NewDeployment {
@@ -130,6 +180,8 @@ impl NewDeployment {
             files: self.files,
             source_bytes: self.source_bytes,
             snapshot_bytes: self.snapshot_bytes,
+            digest: self.digest,
+            files_digest: self.files_digest,
         }
     }
 }
@@ -143,6 +195,16 @@ pub struct FunctionSummary {
     pub versions: u64,
     /// The active deployment; `None` while none was ever activated.
     pub active: Option<Arc<Deployment>>,
+    /// The version that rolling back would activate.
+    pub previous: Option<u64>,
+    /// The version that answers a part of the invocations, and its weight.
+    pub split: Option<Split>,
+    /// What it is, for people.
+    pub description: String,
+    /// Whether it may be invoked.
+    pub enabled: bool,
+    /// Changes with every write to the function or its versions, and never comes again.
+    pub tag: String,
 }
 
 /// Reads and writes of functions. Cheap to clone.
@@ -158,24 +220,58 @@ impl Functions {
 
     /// Stores a new version with its bundle, in one transaction, and activates it if asked to.
     ///
-    /// The version is the last one ever used of this function, plus one.
+    /// The version is the last one ever used of this function, plus one. If a version of the same
+    /// digest and environment is kept, nothing is stored, and that one is answered, and activated
+    /// if asked to.
     ///
     /// # Errors
-    /// [`Error::DuplicateDeployment`], [`Error::Busy`], [`Error::Unavailable`],
-    /// [`Error::Closed`]. After any of them but `Unavailable` nothing has changed.
+    /// [`Error::DuplicateDeployment`], [`Error::PreconditionFailed`],
+    /// [`Error::VersionsExceeded`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
+    /// After any of them but `Unavailable` nothing has changed.
     /// # Cancel safety
     /// Once polled, the deployment happens even if this future is dropped.
-    pub async fn deploy(
-        &self,
-        new: NewDeployment,
-        bundle: Bytes,
-    ) -> Result<Arc<Deployment>, Error> {
+    pub async fn deploy(&self, new: NewDeployment, bundle: Bytes) -> Result<Stored, Error> {
         let bytes = bundle.len();
-        let write = move |tables: &mut Tables<'_>| deploy(tables, new, &bundle);
+        let write = move |tables: &mut Tables<'_>| writes::deploy(tables, new, &bundle);
         self.shared.submit(bytes, write).await
     }
 
-    /// The deployment that the function's name resolves to; `None` if there is none.
+    /// What [`Functions::deploy`] would answer if it stored nothing; `None` if it would.
+    ///
+    /// # Errors
+    /// As [`Functions::deploy`].
+    /// # Cancel safety
+    /// As [`Functions::deploy`].
+    pub async fn reuse(&self, new: &NewDeployment) -> Result<Option<Stored>, Error> {
+        let read = |transaction: &ReadTransaction| identical::read(transaction, new);
+        if self.shared.read(read)?.is_none() {
+            return Ok(None);
+        }
+        let new = new.clone();
+        let write = move |tables: &mut Tables<'_>| writes::reuse(tables, &new);
+        self.shared.submit(0, write).await
+    }
+
+    /// Whether a function is what a caller expects, now.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`], [`Error::Unavailable`], [`Error::Closed`].
+    pub fn check(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        expected: &Expected,
+    ) -> Result<(), Error> {
+        if *expected == Expected::default() {
+            return Ok(());
+        }
+        let entry = self
+            .shared
+            .read(|transaction| Entry::read(transaction, tenant, function))?;
+        expected.check(entry.map(|entry| entry.tag()).as_slice())
+    }
+
+    /// The active version of a function, enabled or not; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Closed`]; never for one that is in memory.
@@ -184,18 +280,29 @@ impl Functions {
         tenant: &TenantId,
         function: &FunctionName,
     ) -> Result<Option<Arc<Deployment>>, Error> {
+        let serving = self.serving(tenant, function)?;
+        Ok(serving.map(|serving| Arc::clone(&serving.active)))
+    }
+
+    /// What the function's name resolves to; `None` while no version is active.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Closed`]; never for what is in memory.
+    pub fn serving(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+    ) -> Result<Option<Arc<Serving>>, Error> {
         if let Some(cached) = self.shared.active.get(tenant, function) {
             return Ok(Some(cached));
         }
         let generation = self.shared.active.generation();
         let found = self.shared.read(|transaction| {
-            let Some(row) = read_function(transaction, tenant, function)? else {
+            let Some(entry) = Entry::read(transaction, tenant, function)? else {
                 return Ok(None);
             };
-            match row.active {
-                NONE_ACTIVE => Ok(None),
-                active => read_deployment(transaction, tenant, function, active),
-            }
+            let table = transaction.open_table(DEPLOYMENTS)?;
+            entry.serving(&table, tenant, function)
         })?;
         let found = found.map(Arc::new);
         if let Some(found) = &found {
@@ -222,7 +329,7 @@ impl Functions {
         version: u64,
     ) -> Result<Deployment, Error> {
         self.shared.read(|transaction| {
-            if read_function(transaction, tenant, function)?.is_none() {
+            if Entry::read(transaction, tenant, function)?.is_none() {
                 return Ok(Err(Error::FunctionNotFound));
             }
             let found = read_deployment(transaction, tenant, function, version)?;
@@ -230,7 +337,7 @@ impl Functions {
         })?
     }
 
-    /// Every version of a function that is kept, newest first.
+    /// Versions of a function that are kept, newest first: those below `before`, at most `limit`.
     ///
     /// # Errors
     /// [`Error::FunctionNotFound`], [`Error::Unavailable`], [`Error::Closed`].
@@ -238,31 +345,43 @@ impl Functions {
         &self,
         tenant: &TenantId,
         function: &FunctionName,
+        before: u64,
+        limit: usize,
     ) -> Result<Vec<Deployment>, Error> {
-        let range = versions_of(tenant, function);
+        let (t, f) = (tenant.as_str(), function.as_str());
         self.shared.read(|transaction| {
-            if read_function(transaction, tenant, function)?.is_none() {
+            if Entry::read(transaction, tenant, function)?.is_none() {
                 return Ok(Err(Error::FunctionNotFound));
             }
             let table = transaction.open_table(DEPLOYMENTS)?;
             let mut versions = Vec::new();
-            for entry in table.range::<(&str, &str, u64)>(range)?.rev() {
+            let range = table.range::<(&str, &str, u64)>((t, f, 0)..(t, f, before))?;
+            for entry in range.rev().take(limit) {
                 versions.push(parse(entry?.1.value())?);
             }
             Ok(Ok(versions))
         })?
     }
 
-    /// The functions of a tenant, by name.
+    /// The functions of a tenant, by name: those after `after`, at most `limit`.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Closed`].
-    pub fn list(&self, tenant: &TenantId) -> Result<Vec<FunctionSummary>, Error> {
+    pub fn list(
+        &self,
+        tenant: &TenantId,
+        after: Option<&FunctionName>,
+        limit: usize,
+    ) -> Result<Vec<FunctionSummary>, Error> {
+        // No name is empty.
+        let after = after.map_or("", FunctionName::as_str);
+        let from = std::ops::Bound::Excluded((tenant.as_str(), after));
         self.shared.read(|transaction| {
             let table = transaction.open_table(FUNCTIONS)?;
+            let range = table.range::<(&str, &str)>((from, std::ops::Bound::Unbounded))?;
             let mut functions = Vec::new();
-            for entry in table.range::<(&str, &str)>((tenant.as_str(), "")..)? {
-                let (key, row) = entry?;
+            for row in range.take(limit) {
+                let (key, _) = row?;
                 let (of_tenant, name) = key.value();
                 if of_tenant != tenant.as_str() {
                     break;
@@ -270,26 +389,31 @@ impl Functions {
                 let function: FunctionName = name
                     .parse()
                     .map_err(|_| Fault::Inconsistent("a function's name is not allowed"))?;
-                let (active, versions) = row.value();
-                let active = match active {
-                    NONE_ACTIVE => None,
-                    active => read_deployment(transaction, tenant, &function, active)?,
-                };
-                functions.push(FunctionSummary {
-                    function,
-                    versions,
-                    active: active.map(Arc::new),
-                });
+                functions.extend(summary(transaction, tenant, &function)?);
             }
             Ok(functions)
         })
     }
 
-    /// Makes a version the active one, and answers it.
+    /// A function.
     ///
     /// # Errors
-    /// [`Error::FunctionNotFound`], [`Error::VersionNotFound`], [`Error::Busy`],
-    /// [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::FunctionNotFound`], [`Error::Unavailable`], [`Error::Closed`].
+    pub fn show(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+    ) -> Result<FunctionSummary, Error> {
+        self.shared
+            .read(|transaction| summary(transaction, tenant, function))?
+            .ok_or(Error::FunctionNotFound)
+    }
+
+    /// Makes a version the active one, and answers it. A split ends.
+    ///
+    /// # Errors
+    /// [`Error::FunctionNotFound`], [`Error::VersionNotFound`], [`Error::PreconditionFailed`],
+    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// As [`Functions::deploy`].
     pub async fn activate(
@@ -297,18 +421,59 @@ impl Functions {
         tenant: &TenantId,
         function: &FunctionName,
         version: u64,
-    ) -> Result<Arc<Deployment>, Error> {
-        let (tenant, function) = (tenant.clone(), function.clone());
-        let write = move |tables: &mut Tables<'_>| activate(tables, tenant, function, version);
+        expected: Expected,
+    ) -> Result<Stored, Error> {
+        let name = (tenant.clone(), function.clone());
+        let write =
+            move |tables: &mut Tables<'_>| writes::activate(tables, &name, version, &expected);
         self.shared.submit(0, write).await
     }
 
-    /// Deletes one version and its bundle; with its last version the function and its schedules
-    /// are gone too.
+    /// Makes the version active that was so before the active one, and answers it. A split ends.
+    ///
+    /// # Errors
+    /// [`Error::FunctionNotFound`], [`Error::NothingBefore`], [`Error::PreconditionFailed`],
+    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
+    /// # Cancel safety
+    /// As [`Functions::deploy`].
+    pub async fn roll_back(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        expected: Expected,
+    ) -> Result<Stored, Error> {
+        let name = (tenant.clone(), function.clone());
+        let write = move |tables: &mut Tables<'_>| writes::roll_back(tables, &name, &expected);
+        self.shared.submit(0, write).await
+    }
+
+    /// Changes what a function is besides its versions, and answers the function.
+    ///
+    /// # Errors
+    /// [`Error::FunctionNotFound`], [`Error::VersionNotFound`] and [`Error::SplitInvalid`] for a
+    /// split, [`Error::PreconditionFailed`], [`Error::Busy`], [`Error::Unavailable`],
+    /// [`Error::Closed`].
+    /// # Cancel safety
+    /// As [`Functions::deploy`].
+    pub async fn change(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        change: FunctionChange,
+        expected: Expected,
+    ) -> Result<FunctionSummary, Error> {
+        let name = (tenant.clone(), function.clone());
+        let write = move |tables: &mut Tables<'_>| writes::change(tables, &name, change, &expected);
+        self.shared.submit(0, write).await
+    }
+
+    /// Deletes one version; with its last version the function and its schedules are
+    /// gone too.
     ///
     /// # Errors
     /// [`Error::FunctionNotFound`], [`Error::VersionNotFound`], [`Error::VersionActive`],
-    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::VersionSplit`], [`Error::PreconditionFailed`], [`Error::Busy`],
+    /// [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// As [`Functions::deploy`].
     pub async fn delete_version(
@@ -316,10 +481,12 @@ impl Functions {
         tenant: &TenantId,
         function: &FunctionName,
         version: u64,
+        expected: Expected,
     ) -> Result<(), Error> {
-        let (tenant, function) = (tenant.clone(), function.clone());
-        let write =
-            move |tables: &mut Tables<'_>| delete_version(tables, &tenant, &function, version);
+        let name = (tenant.clone(), function.clone());
+        let write = move |tables: &mut Tables<'_>| {
+            writes::delete_version(tables, &name, version, &expected)
+        };
         self.shared.submit(0, write).await
     }
 
@@ -329,16 +496,18 @@ impl Functions {
     /// invocations log after this are stored.
     ///
     /// # Errors
-    /// [`Error::FunctionNotFound`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::FunctionNotFound`], [`Error::PreconditionFailed`], [`Error::Busy`],
+    /// [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// As [`Functions::deploy`].
     pub async fn delete_function(
         &self,
         tenant: &TenantId,
         function: &FunctionName,
+        expected: Expected,
     ) -> Result<(), Error> {
-        let (tenant, function) = (tenant.clone(), function.clone());
-        let write = move |tables: &mut Tables<'_>| delete_function(tables, tenant, function);
+        let name = (tenant.clone(), function.clone());
+        let write = move |tables: &mut Tables<'_>| writes::delete_function(tables, name, &expected);
         self.shared.submit(0, write).await
     }
 
@@ -350,17 +519,8 @@ impl Functions {
     /// [`Error::Unavailable`], [`Error::Closed`].
     pub fn bundle(&self, id: &DeploymentId) -> Result<Option<Bytes>, Error> {
         let id = id.to_string();
-        self.shared.read(|transaction| {
-            let table = transaction.open_table(BUNDLES)?;
-            let mut bundle: Option<Vec<u8>> = None;
-            for entry in table.range::<(&str, u32)>(chunks_of(&id))? {
-                let (_, chunk) = entry?;
-                bundle
-                    .get_or_insert_default()
-                    .extend_from_slice(chunk.value());
-            }
-            Ok(bundle.map(Bytes::from))
-        })
+        self.shared
+            .read(|transaction| bundles::read(transaction, &id))
     }
 
     /// Whether a deployment of this id, as text, is stored.
@@ -368,18 +528,9 @@ impl Functions {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Closed`].
     pub fn has_bundle(&self, id: &str) -> Result<bool, Error> {
-        self.shared.read(|transaction| {
-            let table = transaction.open_table(BUNDLES)?;
-            let first = table.range::<(&str, u32)>(chunks_of(id))?.next();
-            Ok(first.transpose()?.is_some())
-        })
+        self.shared
+            .read(|transaction| bundles::has(transaction, id))
     }
-}
-
-/// A row of the table of functions.
-struct FunctionRow {
-    active: u64,
-    versions: u64,
 }
 
 type NumberedRange<'a> = std::ops::RangeInclusive<(&'a str, &'a str, u64)>;
@@ -389,33 +540,22 @@ fn versions_of<'a>(tenant: &'a TenantId, function: &'a FunctionName) -> Numbered
     (tenant, function, 0)..=(tenant, function, u64::MAX)
 }
 
-fn chunks_of(id: &str) -> std::ops::RangeInclusive<(&str, u32)> {
-    (id, 0)..=(id, u32::MAX)
-}
-
 fn parse(json: &[u8]) -> Result<Deployment, Fault> {
     serde_json::from_slice(json).map_err(Fault::Record)
 }
 
-fn read_function(
+fn summary(
     transaction: &ReadTransaction,
     tenant: &TenantId,
     function: &FunctionName,
-) -> Result<Option<FunctionRow>, Fault> {
-    let table = transaction.open_table(FUNCTIONS)?;
-    function_row(&table, tenant, function)
-}
-
-fn function_row(
-    table: &impl ReadableTable<(&'static str, &'static str), (u64, u64)>,
-    tenant: &TenantId,
-    function: &FunctionName,
-) -> Result<Option<FunctionRow>, Fault> {
-    let row = table.get((tenant.as_str(), function.as_str()))?;
-    Ok(row.map(|row| {
-        let (active, versions) = row.value();
-        FunctionRow { active, versions }
-    }))
+) -> Result<Option<FunctionSummary>, Fault> {
+    let Some(entry) = Entry::read(transaction, tenant, function)? else {
+        return Ok(None);
+    };
+    let table = transaction.open_table(DEPLOYMENTS)?;
+    let serving = entry.serving(&table, tenant, function)?;
+    let active = serving.map(|serving| serving.active);
+    Ok(Some(entry.summary(function.clone(), active)))
 }
 
 fn read_deployment(
@@ -427,233 +567,6 @@ fn read_deployment(
     let table = transaction.open_table(DEPLOYMENTS)?;
     let found = table.get((tenant.as_str(), function.as_str(), version))?;
     found.map(|json| parse(json.value())).transpose()
-}
-
-fn deploy(
-    tables: &mut Tables<'_>,
-    new: NewDeployment,
-    bundle: &[u8],
-) -> Result<Result<Arc<Deployment>, Error>, Fault> {
-    let id = new.id.to_string();
-    if tables.bundles.get((id.as_str(), 0))?.is_some() {
-        return Ok(Err(Error::DuplicateDeployment));
-    }
-    let activate = new.activate;
-    let (tenant, function) = (new.tenant.clone(), new.function.clone());
-    let name = (tenant.as_str(), function.as_str());
-    let version = 1 + tables.counters.get(name)?.map_or(0, |last| last.value());
-    let deployment = Arc::new(new.numbered(version));
-
-    let json = serde_json::to_vec(&*deployment).map_err(Fault::Record)?;
-    tables
-        .deployments
-        .insert((name.0, name.1, version), json.as_slice())?;
-    store_bundle(tables, &id, bundle)?;
-    tables.counters.insert(name, version)?;
-
-    let row = function_row(&tables.functions, &tenant, &function)?;
-    let row = row.unwrap_or(FunctionRow {
-        active: NONE_ACTIVE,
-        versions: 0,
-    });
-    let active = if activate { version } else { row.active };
-    tables.functions.insert(name, (active, row.versions + 1))?;
-    if activate {
-        tables
-            .activations
-            .push(Activation::To(Arc::clone(&deployment)));
-    }
-    Ok(Ok(deployment))
-}
-
-/// Stores a bundle in chunks; an empty one as one empty chunk, so that it is found.
-fn store_bundle(tables: &mut Tables<'_>, id: &str, bundle: &[u8]) -> Result<(), Fault> {
-    if bundle.is_empty() {
-        tables.bundles.insert((id, 0), bundle)?;
-    }
-    for (number, chunk) in (0u32..).zip(bundle.chunks(BUNDLE_CHUNK_BYTES)) {
-        tables.bundles.insert((id, number), chunk)?;
-    }
-    Ok(())
-}
-
-fn activate(
-    tables: &mut Tables<'_>,
-    tenant: TenantId,
-    function: FunctionName,
-    version: u64,
-) -> Result<Result<Arc<Deployment>, Error>, Fault> {
-    let Some(row) = function_row(&tables.functions, &tenant, &function)? else {
-        return Ok(Err(Error::FunctionNotFound));
-    };
-    let name = (tenant.as_str(), function.as_str());
-    let deployment = match tables.deployments.get((name.0, name.1, version))? {
-        Some(json) => Arc::new(parse(json.value())?),
-        None => return Ok(Err(Error::VersionNotFound { version })),
-    };
-    tables.functions.insert(name, (version, row.versions))?;
-    tables
-        .activations
-        .push(Activation::To(Arc::clone(&deployment)));
-    Ok(Ok(deployment))
-}
-
-fn delete_version(
-    tables: &mut Tables<'_>,
-    tenant: &TenantId,
-    function: &FunctionName,
-    version: u64,
-) -> Result<Result<(), Error>, Fault> {
-    let Some(row) = function_row(&tables.functions, tenant, function)? else {
-        return Ok(Err(Error::FunctionNotFound));
-    };
-    let name = (tenant.as_str(), function.as_str());
-    if row.active == version && version != NONE_ACTIVE {
-        return Ok(Err(Error::VersionActive { version }));
-    }
-    let deployment = match tables.deployments.remove((name.0, name.1, version))? {
-        Some(json) => parse(json.value())?,
-        None => return Ok(Err(Error::VersionNotFound { version })),
-    };
-    delete_bundle(tables, &deployment.id)?;
-    if row.versions > 1 {
-        tables
-            .functions
-            .insert(name, (row.active, row.versions - 1))?;
-    } else {
-        tables.functions.remove(name)?;
-        schedules::delete_of(tables, tenant, function)?;
-    }
-    Ok(Ok(()))
-}
-
-fn delete_function(
-    tables: &mut Tables<'_>,
-    tenant: TenantId,
-    function: FunctionName,
-) -> Result<Result<(), Error>, Fault> {
-    let name = (tenant.as_str(), function.as_str());
-    if tables.functions.remove(name)?.is_none() {
-        return Ok(Err(Error::FunctionNotFound));
-    }
-    let mut ids = Vec::new();
-    for entry in tables
-        .deployments
-        .range::<(&str, &str, u64)>(versions_of(&tenant, &function))?
-    {
-        ids.push(parse(entry?.1.value())?.id);
-    }
-    let range = versions_of(&tenant, &function);
-    tables
-        .deployments
-        .retain_in::<(&str, &str, u64), _>(range, |_, _| false)?;
-    for id in &ids {
-        delete_bundle(tables, id)?;
-    }
-    logs::delete(tables, &tenant, &function)?;
-    schedules::delete_of(tables, &tenant, &function)?;
-    tables.activations.push(Activation::Gone(tenant, function));
-    Ok(Ok(()))
-}
-
-fn delete_bundle(tables: &mut Tables<'_>, id: &DeploymentId) -> Result<(), Fault> {
-    let id = id.to_string();
-    tables
-        .bundles
-        .retain_in::<(&str, u32), _>(chunks_of(&id), |_, _| false)?;
-    Ok(())
-}
-
-/// A committed change of what is active.
-pub(super) enum Activation {
-    /// This deployment is active now.
-    To(Arc<Deployment>),
-    /// This function has no active deployment any more.
-    Gone(TenantId, FunctionName),
-}
-
-/// Active deployments in memory.
-///
-/// The generation rises with every change, under the lock: what a reader found in the tables is
-/// put in only if nothing was changed since before it looked.
-#[derive(Default)]
-pub(super) struct ActiveCache {
-    generation: AtomicU64,
-    entries: RwLock<CacheEntries>,
-}
-
-#[derive(Default)]
-struct CacheEntries {
-    tenants: HashMap<TenantId, HashMap<FunctionName, Arc<Deployment>>>,
-    len: usize,
-}
-
-impl CacheEntries {
-    fn insert(&mut self, deployment: Arc<Deployment>) {
-        if self.len >= CACHE_LEN_MAX {
-            *self = Self::default();
-        }
-        let functions = self.tenants.entry(deployment.tenant.clone()).or_default();
-        if functions
-            .insert(deployment.function.clone(), deployment)
-            .is_none()
-        {
-            self.len += 1;
-        }
-    }
-
-    fn remove(&mut self, tenant: &TenantId, function: &FunctionName) {
-        let Some(functions) = self.tenants.get_mut(tenant) else {
-            return;
-        };
-        if functions.remove(function).is_some() {
-            self.len -= 1;
-        }
-        if functions.is_empty() {
-            self.tenants.remove(tenant);
-        }
-    }
-}
-
-impl ActiveCache {
-    fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    fn get(&self, tenant: &TenantId, function: &FunctionName) -> Option<Arc<Deployment>> {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.tenants.get(tenant)?.get(function).map(Arc::clone)
-    }
-
-    /// Puts in what was read from the tables, if `generation` is still the present one.
-    fn fill(&self, generation: u64, deployment: Arc<Deployment>) {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if self.generation() == generation {
-            entries.insert(deployment);
-        }
-    }
-
-    /// Takes over changes that are committed, in their order.
-    pub(super) fn apply(&self, activations: Vec<Activation>) {
-        if activations.is_empty() {
-            return;
-        }
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        for activation in activations {
-            match activation {
-                Activation::To(deployment) => entries.insert(deployment),
-                Activation::Gone(tenant, function) => entries.remove(&tenant, &function),
-            }
-        }
-    }
-
-    /// Forgets everything.
-    pub(super) fn clear(&self) {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        *entries = CacheEntries::default();
-    }
 }
 
 #[cfg(test)]

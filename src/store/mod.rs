@@ -28,7 +28,10 @@ use std::thread::JoinHandle;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
 
-pub use functions::{Deployment, Evaluation, FunctionSummary, Functions, NewDeployment};
+pub use functions::{
+    Base, Deployment, Evaluation, Expected, FunctionChange, FunctionSummary, Functions,
+    NewDeployment, Serving, Split, Stored, Tags,
+};
 pub use kv::{Namespace, Page};
 pub use logs::{Level, LogLine, Logs};
 pub use policies::Policies;
@@ -152,6 +155,26 @@ pub enum Error {
         /// The version asked for.
         version: u64,
     },
+    /// A version that answers a part of the invocations cannot be deleted.
+    #[error("version {version} answers a part of the invocations: end the split first")]
+    VersionSplit {
+        /// The version asked for.
+        version: u64,
+    },
+    /// There is nothing to roll back to.
+    #[error("no version that is still kept was active before this one")]
+    NothingBefore,
+    /// A split that cannot be.
+    #[error(
+        "a split needs an active version, another one besides it, and a weight of 1 to 99 percent"
+    )]
+    SplitInvalid,
+    /// The function, or the version, is not what the caller expects.
+    #[error("it has changed, or is not what the request expects: look at it again")]
+    PreconditionFailed,
+    /// The function has as many versions as are kept.
+    #[error("the function has {max} versions: delete some", max = limits::VERSIONS_MAX)]
+    VersionsExceeded,
     /// A deployment with this id is already stored.
     #[error("this deployment is already stored")]
     DuplicateDeployment,
@@ -190,7 +213,11 @@ impl Error {
             | Self::NotFinite => Code::BadRequest,
             Self::FunctionNotFound => Code::FunctionNotFound,
             Self::VersionNotFound { .. } => Code::VersionNotFound,
-            Self::VersionActive { .. } => Code::VersionActive,
+            Self::NothingBefore => Code::VersionNotFound,
+            Self::VersionActive { .. } | Self::VersionSplit { .. } => Code::VersionActive,
+            Self::SplitInvalid => Code::BodyInvalid,
+            Self::PreconditionFailed => Code::PreconditionFailed,
+            Self::VersionsExceeded => Code::VersionsExceeded,
             Self::DuplicateDeployment => Code::Internal,
             Self::ScheduleNotFound => Code::ScheduleNotFound,
             Self::TooManySchedules { .. } => Code::SchedulesExceeded,

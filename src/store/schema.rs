@@ -22,6 +22,7 @@ type TenantKey = (&'static str, &'static str);
 type NumberedKey = (&'static str, &'static str, u64);
 type ScheduleKey = (&'static str, &'static str, &'static str);
 type ScheduleRunKey = (&'static str, &'static str, &'static str, u64);
+type DigestKey = (&'static str, &'static str, &'static str, u64);
 
 /// (tenant, key) → (expiry in Unix ms or 0 for none, value).
 pub(super) const KV: TableDefinition<'static, TenantKey, (u64, &[u8])> = TableDefinition::new("kv");
@@ -34,6 +35,10 @@ pub(super) const EXPIRIES: TableDefinition<'static, (u64, &str, &str), ()> =
 pub(super) const FUNCTIONS: TableDefinition<'static, TenantKey, (u64, u64)> =
     TableDefinition::new("functions");
 
+/// (tenant, function) → the rest of what is known of it, as JSON.
+pub(super) const FUNCTION_STATES: TableDefinition<'static, TenantKey, &[u8]> =
+    TableDefinition::new("functions.states");
+
 /// (tenant, function) → last version number ever used; outlives the function.
 pub(super) const COUNTERS: TableDefinition<'static, TenantKey, u64> =
     TableDefinition::new("functions.counters");
@@ -42,7 +47,19 @@ pub(super) const COUNTERS: TableDefinition<'static, TenantKey, u64> =
 pub(super) const DEPLOYMENTS: TableDefinition<'static, NumberedKey, &[u8]> =
     TableDefinition::new("deployments");
 
-/// (deployment, chunk number from 0) → up to [`BUNDLE_CHUNK_BYTES`] of its bundle.
+/// (tenant, function, digest, version): the versions by what they consist of.
+pub(super) const DIGESTS: TableDefinition<'static, DigestKey, ()> =
+    TableDefinition::new("deployments.digests");
+
+/// deployment → the name of its bundle, if it may share it.
+pub(super) const BUNDLE_NAMES: TableDefinition<'static, &str, &str> =
+    TableDefinition::new("bundles.names");
+
+/// bundle → how many deployments share it.
+pub(super) const BUNDLE_USES: TableDefinition<'static, &str, u64> =
+    TableDefinition::new("bundles.uses");
+
+/// (bundle, which is its deployment unless it has a name of its own; chunk number from 0) → up to [`BUNDLE_CHUNK_BYTES`] of its bundle.
 pub(super) const BUNDLES: TableDefinition<'static, (&str, u32), &[u8]> =
     TableDefinition::new("bundles");
 
@@ -76,8 +93,12 @@ pub(super) struct Tables<'t> {
     pub(super) kv: Table<'t, TenantKey, (u64, &'static [u8])>,
     pub(super) expiries: Table<'t, (u64, &'static str, &'static str), ()>,
     pub(super) functions: Table<'t, TenantKey, (u64, u64)>,
+    pub(super) function_states: Table<'t, TenantKey, &'static [u8]>,
     pub(super) counters: Table<'t, TenantKey, u64>,
     pub(super) deployments: Table<'t, NumberedKey, &'static [u8]>,
+    pub(super) digests: Table<'t, DigestKey, ()>,
+    pub(super) bundle_names: Table<'t, &'static str, &'static str>,
+    pub(super) bundle_uses: Table<'t, &'static str, u64>,
     pub(super) bundles: Table<'t, (&'static str, u32), &'static [u8]>,
     pub(super) logs: Table<'t, NumberedKey, (&'static str, &'static [u8])>,
     pub(super) log_state: Table<'t, TenantKey, (u64, u64)>,
@@ -100,8 +121,12 @@ impl<'t> Tables<'t> {
             kv: transaction.open_table(KV)?,
             expiries: transaction.open_table(EXPIRIES)?,
             functions: transaction.open_table(FUNCTIONS)?,
+            function_states: transaction.open_table(FUNCTION_STATES)?,
             counters: transaction.open_table(COUNTERS)?,
             deployments: transaction.open_table(DEPLOYMENTS)?,
+            digests: transaction.open_table(DIGESTS)?,
+            bundle_names: transaction.open_table(BUNDLE_NAMES)?,
+            bundle_uses: transaction.open_table(BUNDLE_USES)?,
             bundles: transaction.open_table(BUNDLES)?,
             logs: transaction.open_table(LOGS)?,
             log_state: transaction.open_table(LOG_STATE)?,

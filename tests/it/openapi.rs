@@ -48,7 +48,13 @@ impl Document {
     fn hold(&self, method: &Method, path: &str, answer: &Answer) {
         let operation = self.find(method, path);
         let what = format!("{method} {path}: {} {}", answer.status, answer.text());
-        let response = &operation["responses"][answer.status.to_string()];
+        let responses = &operation["responses"];
+        let own = &responses[answer.status.to_string()];
+        let response = if own.is_null() {
+            &responses["default"]
+        } else {
+            own
+        };
         assert!(response.is_object(), "no such answer is described: {what}");
         let Some(content) = response["content"].as_object() else {
             assert!(answer.body.is_empty(), "no body is described: {what}");

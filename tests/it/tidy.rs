@@ -72,6 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("flate2", &["cli", "deploy"]),
     ("hyper", &["outbound", "server"]),
     ("hyper_util", &["outbound", "server"]),
+    ("indicatif", &["cli"]),
     ("notify", &["cli"]),
     ("oxc_ast", &["transform"]),
     ("oxc_parser", &["transform"]),

@@ -10,7 +10,8 @@ fn kind(target: &str, content_type: &str) -> Result<String, Problem> {
         .uri(target)
         .header(CONTENT_TYPE, content_type);
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    Ok(match upload_kind(&parts)? {
+    let query = Query::try_from_uri(&parts.uri).unwrap().0;
+    Ok(match upload_kind(&parts, query)? {
         UploadKind::Source { filename } => filename,
         UploadKind::TarGz => "tar.gz".to_owned(),
         UploadKind::Zip => "zip".to_owned(),

@@ -26,6 +26,8 @@ fn deployment(evaluation: Evaluation) -> Deployment {
         files: 2,
         source_bytes: 20,
         snapshot_bytes: 30,
+        digest: "sha256:00".to_owned(),
+        files_digest: "sha256:11".to_owned(),
     }
 }
 
@@ -41,6 +43,7 @@ fn a_version_shows_everything_but_the_values_of_its_environment() {
             "tenant": "acme", "function": "shop", "version": 3,
             "deployment": deployment.id.to_string(), "active": true, "created_ms": 1,
             "kind": "request",
+            "digest": "sha256:00",
             "evaluation": "per_request", "evaluation_reason": "Date.now() at index.js:1:17",
             "entry": "index.js", "route": null, "files": 2, "source_bytes": 20,
             "snapshot_bytes": 30, "limits": deployment.limits_in_force(),
