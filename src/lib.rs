@@ -26,6 +26,7 @@ pub mod outbound;
 pub mod policies;
 pub mod sandbox;
 pub mod schedules;
+pub mod secret;
 pub mod server;
 pub mod store;
 pub mod telemetry;

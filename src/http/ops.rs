@@ -83,6 +83,12 @@ const PAGES: &[(&str, &str)] = pages!(
     policy_invalid,
     precondition_failed,
     versions_exceeded,
+    forbidden,
+    tenant_not_found,
+    tenant_exists,
+    key_not_found,
+    quota_exceeded,
+    rate_limited,
 );
 
 /// `GET /healthz`: whether the process serves at all.

@@ -226,7 +226,8 @@ impl Functions {
     ///
     /// # Errors
     /// [`Error::DuplicateDeployment`], [`Error::PreconditionFailed`],
-    /// [`Error::VersionsExceeded`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::VersionsExceeded`], [`Error::TenantNotFound`] while it is being deleted,
+    /// [`Error::TooManyTenants`], [`Error::QuotaExceeded`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
     /// After any of them but `Unavailable` nothing has changed.
     /// # Cancel safety
     /// Once polled, the deployment happens even if this future is dropped.
@@ -567,6 +568,14 @@ fn read_deployment(
     let table = transaction.open_table(DEPLOYMENTS)?;
     let found = table.get((tenant.as_str(), function.as_str(), version))?;
     found.map(|json| parse(json.value())).transpose()
+}
+
+/// Deletes a function with all that belongs to it, whatever it is.
+pub(super) fn delete_function(
+    tables: &mut Tables<'_>,
+    name: (TenantId, FunctionName),
+) -> Result<Result<(), Error>, Fault> {
+    writes::delete_function(tables, name, &Expected::default())
 }
 
 #[cfg(test)]

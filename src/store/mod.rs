@@ -8,14 +8,17 @@
 //! JavaScript. Only this folder knows redb. Callers are given handles: a [`Namespace`] is one
 //! tenant's kv and cannot name another's.
 
+mod audit;
 mod file;
 mod functions;
+mod keys;
 mod kv;
 mod logs;
 mod policies;
 mod queue;
 mod schedules;
 mod schema;
+mod tenants;
 mod writer;
 
 use std::any::Any;
@@ -28,10 +31,12 @@ use std::thread::JoinHandle;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
 
+pub use audit::{Audit, AuditEntry, Recording};
 pub use functions::{
     Base, Deployment, Evaluation, Expected, FunctionChange, FunctionSummary, Functions,
     NewDeployment, Serving, Split, Stored, Tags,
 };
+pub use keys::{ApiKey, KeyInfo, Keys, NewKey, Refused, Scope};
 pub use kv::{Namespace, Page};
 pub use logs::{Level, LogLine, Logs};
 pub use policies::Policies;
@@ -39,6 +44,7 @@ pub use schedules::{
     Missed, NewRun, Overlap, Progress, Retries, Run, RunState, Schedule, ScheduleEntry,
     ScheduleKey, ScheduleSettings, Schedules, Trigger,
 };
+pub use tenants::{QuotaChange, Quotas, Tenant, TenantChange, TenantUsage, Tenants};
 
 use crate::error::Code;
 use crate::id::TenantId;
@@ -192,6 +198,36 @@ pub enum Error {
     /// A network policy is not what the writer of a new one took it for.
     #[error("the network policy was changed in between")]
     PolicyChanged,
+    /// No such tenant, or one that is being deleted.
+    #[error("there is no tenant of this name")]
+    TenantNotFound,
+    /// There is a tenant of this name, or one that is being deleted.
+    #[error("there is a tenant of this name already")]
+    TenantExists,
+    /// More tenants than there may be.
+    #[error("there may be {max} tenants", max = limits::TENANTS_MAX)]
+    TooManyTenants,
+    /// No such API key.
+    #[error("there is no key of this id")]
+    KeyNotFound,
+    /// More API keys than there may be.
+    #[error(
+        "a tenant may have {of_tenant} keys, and the server {max}: delete some that are not used",
+        of_tenant = limits::KEYS_PER_TENANT_MAX,
+        max = limits::KEYS_MAX
+    )]
+    TooManyKeys,
+    /// A tenant would have more than its quota.
+    #[error("the tenant's quota of {quota} is {max}")]
+    QuotaExceeded {
+        /// Which quota.
+        quota: &'static str,
+        /// How much of it there is.
+        max: u64,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandomness,
 }
 
 impl Error {
@@ -218,10 +254,16 @@ impl Error {
             Self::SplitInvalid => Code::BodyInvalid,
             Self::PreconditionFailed => Code::PreconditionFailed,
             Self::VersionsExceeded => Code::VersionsExceeded,
-            Self::DuplicateDeployment => Code::Internal,
             Self::ScheduleNotFound => Code::ScheduleNotFound,
             Self::TooManySchedules { .. } => Code::SchedulesExceeded,
             Self::PolicyChanged => Code::PreconditionFailed,
+            Self::DuplicateDeployment | Self::NoRandomness => Code::Internal,
+            Self::TenantNotFound => Code::TenantNotFound,
+            Self::TenantExists => Code::TenantExists,
+            Self::KeyNotFound => Code::KeyNotFound,
+            Self::TooManyTenants | Self::TooManyKeys | Self::QuotaExceeded { .. } => {
+                Code::QuotaExceeded
+            }
         }
     }
 }
@@ -299,6 +341,8 @@ struct Shared {
     clock: Clock,
     active: functions::ActiveCache,
     policies: policies::PolicyCache,
+    keys: keys::KeyCache,
+    tenants: tenants::TenantCache,
     /// Counts the transactions that held log lines.
     log_commits: watch::Sender<u64>,
     reopen: Reopen,
@@ -324,6 +368,21 @@ impl Shared {
             self.faulted.store(true, Ordering::Release);
             self.queue.nudge();
         }
+        outcome.map_err(Error::from)
+    }
+
+    /// Takes into memory what is to be there of a database that was just opened.
+    fn load(&self, database: &Database) -> Result<(), Error> {
+        let load = || {
+            let transaction = database.begin_read()?;
+            self.keys.load(&transaction)?;
+            self.tenants.load(&transaction)
+        };
+        // A damaged page may make redb panic.
+        let outcome = catch_unwind(AssertUnwindSafe(load))
+            .unwrap_or_else(|panic| Err(Fault::from_panic(panic.as_ref())));
+        self.active.clear();
+        self.policies.clear();
         outcome.map_err(Error::from)
     }
 
@@ -397,15 +456,19 @@ impl Store {
     /// Starts the writer on a database that is open.
     fn start(database: Database, clock: Clock, reopen: Reopen) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
-            database: RwLock::new(Some(database)),
+            database: RwLock::new(None),
             faulted: AtomicBool::new(false),
             queue: queue::Queue::default(),
             clock,
             active: functions::ActiveCache::default(),
             policies: policies::PolicyCache::default(),
+            keys: keys::KeyCache::default(),
+            tenants: tenants::TenantCache::default(),
             log_commits: watch::Sender::new(0),
             reopen,
         });
+        shared.load(&database)?;
+        shared.put_database(database);
         let of_writer = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -435,6 +498,21 @@ impl Store {
     /// Network policies.
     pub fn policies(&self) -> Policies {
         Policies::new(Arc::clone(&self.shared))
+    }
+
+    /// API keys.
+    pub fn keys(&self) -> Keys {
+        Keys::new(Arc::clone(&self.shared))
+    }
+
+    /// Tenants and their quotas.
+    pub fn tenants(&self) -> Tenants {
+        Tenants::new(Arc::clone(&self.shared))
+    }
+
+    /// The audit log of the control plane.
+    pub fn audit(&self) -> Audit {
+        Audit::new(Arc::clone(&self.shared))
     }
 
     /// The log lines of functions.

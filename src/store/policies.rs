@@ -126,6 +126,14 @@ impl Policies {
     }
 }
 
+/// Deletes the policy of a tenant that is no more.
+pub(super) fn delete(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<(), Fault> {
+    tables.policies.remove(tenant.as_str())?;
+    let scope = Scope::Tenant(tenant.clone());
+    tables.policy_changes.push((scope, None));
+    Ok(())
+}
+
 fn parse(json: &[u8]) -> Result<Policy, Fault> {
     Policy::parse(json).map_err(|_| Fault::Inconsistent("a stored network policy is not valid"))
 }

@@ -17,6 +17,7 @@ const LEAVES: &[&str] = &[
     "kind",
     "limits",
     "policies",
+    "secret",
     "telemetry",
 ];
 
@@ -80,6 +81,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rand", &["clock", "id"]),
     ("redb", &["store"]),
     ("reqwest", &["cli"]),
+    ("ring", &["secret"]),
     ("rustls", &["outbound"]),
     ("tar", &["cli", "deploy"]),
     ("tokio_tungstenite", &["outbound"]),

@@ -12,7 +12,7 @@ use super::{
 use crate::id::{FunctionName, TenantId};
 use crate::limits;
 use crate::store::schema::Tables;
-use crate::store::{Error, Fault, logs, schedules};
+use crate::store::{Error, Fault, logs, schedules, tenants};
 
 type Name = (TenantId, FunctionName);
 type Outcome<T> = Result<Result<T, Error>, Fault>;
@@ -41,7 +41,11 @@ pub(super) fn deploy(
         Err(error) => return Ok(Err(error)),
     }
     let (tenant, function) = (new.tenant.clone(), new.function.clone());
+    allowed!(tenants::ensure(tables, &tenant)?);
     let entry = Entry::load(tables, &tenant, &function)?;
+    if entry.is_none() {
+        allowed!(tenants::check_functions(tables, &tenant)?);
+    }
     let name = (tenant.as_str(), function.as_str());
     let version = 1 + tables.counters.get(name)?.map_or(0, |last| last.value());
     let mut entry = entry.unwrap_or_else(|| Entry::new(version));
