@@ -23,12 +23,15 @@ mod peer;
 mod report;
 #[path = "cost/sandbox.rs"]
 mod sandbox;
+#[path = "cost/served.rs"]
+mod served;
 
 use cases::Case;
 use machine::{Memory, page_faults};
 use native::{Fresh, Warm};
 use report::{Batch, Fleet, Report, Row};
 use sandbox::{Deployment, Host};
+use served::Served;
 
 /// Distinct functions of the round robin: more than there are sandboxes to keep warm.
 const FLEET_LEN: usize = 900;
@@ -79,6 +82,8 @@ enum Runner {
     Fresh(Fresh),
     /// A native runtime, kept.
     Warm(Box<Warm>),
+    /// A fresh sandbox, and everything that the server does around it.
+    Served(Box<Served>),
 }
 
 /// One measured invocation.
@@ -99,6 +104,7 @@ impl Runner {
             }
             Self::Fresh(fresh) => fresh.run().map(Once::native),
             Self::Warm(warm) => warm.run().map(Once::native),
+            Self::Served(served) => served.run().await,
         }
     }
 }
@@ -208,6 +214,14 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     let mut subjects = Vec::new();
     for case in &cases {
         add_case(&mut host, case, &mut subjects).await?;
+        if case.name == cases::JSON {
+            let served = Served::new(&host.engine, case).await;
+            subjects.push(Subject {
+                row: Row::new(&case.name, report::SERVED, None),
+                runner: Runner::Served(Box::new(served.context("the served case")?)),
+                batch_len: 100,
+            });
+        }
     }
     let large = cases::large();
     let image = host.deploy(&large.source).await?;

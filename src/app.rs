@@ -11,16 +11,18 @@ use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Observe};
 use crate::deploy::{Deploy, Images};
-use crate::dispatch::{Concurrency, Dispatch};
+use crate::dispatch::{Concurrency, Dispatch, Observers};
 use crate::limits::IMAGE_IDLE_MS;
+use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::outbound::{Client, OutboundConfig, Policy};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
 use crate::schedules::Schedules;
-use crate::store::{Clock, Store};
+use crate::store::{Clock, Retention, Store};
+use crate::trace::Tracer;
 
 /// The data file, below the data folder.
 const DATA_FILE: &str = "ampoule.redb";
@@ -92,10 +94,7 @@ impl App {
         listening: Vec<SocketAddr>,
         clock: Clock,
     ) -> Result<Arc<Self>> {
-        std::fs::create_dir_all(&config.data)
-            .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
-        let path = config.data.join(DATA_FILE);
-        let store = Arc::new(Store::open_with_clock(&path, Arc::clone(&clock))?);
+        let store = open_store(config, Arc::clone(&clock))?;
         let paging = Paging::new(config.swaps_path.clone(), config.counters_path.clone());
         let engine_config = EngineConfig {
             sandboxes: u32::try_from(config.max_concurrent + SPARE_SANDBOXES)
@@ -131,11 +130,14 @@ impl App {
             total: config.max_concurrent,
             per_tenant: config.max_concurrent_per_tenant,
         };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let observers = observers(&config.observe, &store, &tasks, &stop)?;
         let dispatch = Dispatch::new(
             Arc::clone(&store),
             images.clone(),
             Arc::clone(&client),
             concurrency,
+            observers,
         );
         let schedules = {
             let (store, runner) = (Arc::clone(&store), Arc::new(dispatch.clone()));
@@ -150,8 +152,8 @@ impl App {
             schedules,
             network,
             client,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            tasks,
+            stop,
         });
         app.watch_paging(paging, engine_config);
         app.watch_idle();
@@ -242,4 +244,36 @@ impl App {
             tracing::error!("closing the store panicked");
         }
     }
+}
+
+/// Opens the data file, and says what is kept in it before anything could be taken away.
+fn open_store(config: &Config, clock: Clock) -> Result<Arc<Store>> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
+    let store = Store::open_with_clock(&config.data.join(DATA_FILE), clock)?;
+    store.set_retention_default(Retention {
+        keep_ms: config.observe.keep_ms,
+        keep_count: config.observe.keep_count,
+    });
+    Ok(Arc::new(store))
+}
+
+/// Who is told what happens. Spans are exported until `stop`, if there is a collector.
+fn observers(
+    observe: &Observe,
+    store: &Store,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Observers> {
+    let metrics = Metrics::new(&store.commit_durations(), observe.metrics_tenants);
+    let mut tracer = None;
+    if let Some(traces) = &observe.traces {
+        let (made, exports) = Tracer::new(traces).map_err(anyhow::Error::msg)?;
+        tasks.spawn(exports.run(stop.clone()));
+        tracer = Some(made);
+    }
+    Ok(Observers {
+        metrics: Arc::new(metrics),
+        tracer,
+    })
 }

@@ -12,6 +12,12 @@ pub fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The time of day.
+#[expect(clippy::disallowed_methods, reason = "the home of the system clock")]
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// A point in monotonic time, to measure from.
 #[expect(clippy::disallowed_methods, reason = "the home of the monotonic clock")]
 pub fn monotonic() -> Instant {

@@ -9,6 +9,9 @@ use crate::policies::Preset;
 /// Answers the addresses of a host's name. Called on a thread that may block.
 pub type Resolver = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
 
+use crate::limits;
+use crate::trace::{Sampler, TraceConfig};
+
 /// A configuration as it was written, nothing of it checked.
 #[derive(Clone)]
 pub struct RawConfig {
@@ -57,6 +60,61 @@ pub struct Config {
     pub counters_path: PathBuf,
     /// The `ampoule` binary, which transforms TypeScript in a process of its own.
     pub program: PathBuf,
+    /// What is kept and told of what happens.
+    pub observe: Observe,
+}
+
+/// What is kept and told of what happens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observe {
+    /// Where spans go; `None` for nowhere.
+    pub traces: Option<TraceConfig>,
+    /// How many tenants metrics name, the first that come; 0 for none.
+    pub metrics_tenants: usize,
+    /// How long records and log lines are kept where nothing is set, in milliseconds.
+    pub keep_ms: u64,
+    /// How many records of a function are kept where nothing is set.
+    pub keep_count: u64,
+}
+
+impl Default for Observe {
+    /// No traces, no names of tenants, and the retention of [`limits`].
+    fn default() -> Self {
+        Self {
+            traces: None,
+            metrics_tenants: 0,
+            keep_ms: limits::RETENTION_MS,
+            keep_count: limits::INVOCATIONS_KEPT,
+        }
+    }
+}
+
+impl TraceConfig {
+    /// Reads OpenTelemetry's variables of the environment; `None` when they name no collector.
+    ///
+    /// # Errors
+    /// With what is allowed.
+    pub fn from_variables(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, String> {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let base = set("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+            .or_else(|| base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/'))));
+        let Some(endpoint) = endpoint else {
+            return Ok(None);
+        };
+        if set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Ok(None);
+        }
+        let sampler = set("OTEL_TRACES_SAMPLER");
+        let sampler = sampler.as_deref().unwrap_or("parentbased_always_on");
+        Ok(Some(Self {
+            endpoint,
+            service: set("OTEL_SERVICE_NAME").unwrap_or_else(|| "ampoule".to_owned()),
+            sampler: Sampler::parse(sampler, set("OTEL_TRACES_SAMPLER_ARG").as_deref())?,
+        }))
+    }
 }
 
 /// Why a configuration cannot be served; the text says what to do.
@@ -122,6 +180,7 @@ impl Config {
             counters_path: PathBuf::from("/proc/vmstat"),
             // The one that runs, also when another one was put in its place.
             program: PathBuf::from("/proc/self/exe"),
+            observe: Observe::default(),
         })
     }
 }

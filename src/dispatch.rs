@@ -2,8 +2,10 @@
 //!
 //! After this module nobody sees a tenant's name, only grants.
 
+mod account;
 mod complete;
 mod meters;
+mod redactors;
 mod unattended;
 
 use std::io;
@@ -11,7 +13,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,16 +24,20 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use self::account::Account;
 pub use self::meters::TenantCounts;
 use self::meters::{Meters, Place};
-use crate::deploy::{Images, PLACES_MAX, from_store};
+use self::redactors::Redactors;
+use crate::deploy::{Images, from_store};
 use crate::error::{Code, Error};
 use crate::host::{Failure, Grants, Head, LogBuffer, Meter, Request, ResponseBody};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
+use crate::metrics::Metrics;
 use crate::outbound::Client;
-use crate::sandbox::{Finished, Image, Invocation, Outcome};
-use crate::store::{Deployment, LogLine, Store};
+use crate::sandbox::{Image, Invocation, Outcome};
+use crate::store::{Deployment, RecordedKind, Store};
+use crate::trace::{Carried, Context, Tracer};
 
 /// Reads the request's body, at most so many bytes of it.
 pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Error>> + Send>;
@@ -57,6 +63,10 @@ pub struct Call {
     pub target: String,
     /// `name: value` lines, each ended by CR LF, names in lower case.
     pub fields: Vec<u8>,
+    /// What its record says that it was for; `None` for what the function is for.
+    pub recorded_as: Option<RecordedKind>,
+    /// The trace that it belongs to.
+    pub trace: Context,
     /// The client's address.
     pub peer: IpAddr,
     /// Whether the client's connection is encrypted.
@@ -96,7 +106,10 @@ pub struct BodyStream {
 impl Stream for BodyStream {
     type Item = io::Result<Bytes>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Self::Item>> {
         let next = std::task::ready!(Pin::new(&mut self.body).poll_next(context));
         if next.is_none()
             && let Some(hang_up) = self.hang_up.take()
@@ -133,6 +146,17 @@ struct Shared {
     draining: AtomicBool,
     started: AtomicU64,
     failed: AtomicU64,
+    redactors: Redactors,
+    observers: Observers,
+}
+
+/// Who is told what happens.
+#[derive(Debug, Clone)]
+pub struct Observers {
+    /// Counts it.
+    pub metrics: Arc<Metrics>,
+    /// Makes spans of it, if there is a collector.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// Counts since the start, for the status page.
@@ -153,6 +177,7 @@ impl Dispatch {
         images: Images,
         client: Arc<Client>,
         concurrency: Concurrency,
+        observers: Observers,
     ) -> Self {
         let meters = Meters::new(store.tenants(), concurrency.per_tenant);
         Self {
@@ -167,6 +192,8 @@ impl Dispatch {
                 draining: AtomicBool::new(false),
                 started: AtomicU64::new(0),
                 failed: AtomicU64::new(0),
+                redactors: Redactors::default(),
+                observers,
             }),
         }
     }
@@ -187,21 +214,43 @@ impl Dispatch {
     /// Everything up to where the sandbox is made.
     async fn begin(&self, call: Call, kind: Kind) -> Result<Begun, Error> {
         let shared = &self.shared;
-        if shared.draining.load(Ordering::Relaxed) {
-            return Err(Error::new(Code::ShuttingDown, "send the request again"));
-        }
-        let deployment = shared.resolve(&call, kind)?;
-        call.chosen.store(deployment.version, Ordering::Relaxed);
-        let permits = shared.admit(&call.tenant)?;
+        let admitted = shared.admit_call(&call, kind);
+        let (deployment, permits) = admitted.inspect_err(|error| {
+            shared.observers.metrics.refused(error.code.as_str());
+        })?;
+        let meter = permits.meter();
         let limits = deployment.limits_in_force();
-        let content = (call.body)(limits.request_body_bytes).await?;
-        if kind != Kind::Request {
-            complete::check_content(&content)?;
-        }
-        let (image, cold) = shared.images.get(&deployment).await?;
+        let log = LogBuffer::new(limits.log_bytes);
+        let recorded_as = call.recorded_as.unwrap_or(RecordedKind::of(kind));
+        let mut account = Account::open(
+            shared,
+            Arc::clone(&deployment),
+            permits,
+            (&call, recorded_as),
+            log.clone(),
+        );
+        let prepared = async {
+            let content = (call.body)(limits.request_body_bytes).await?;
+            account.has_body(content.len());
+            if kind != Kind::Request {
+                complete::check_content(&content)?;
+            }
+            let loading = account.begin_load();
+            let loaded = shared.images.get(&deployment).await;
+            account.end_load(loading, loaded.as_ref().map(|(_, cold)| *cold));
+            let (image, cold) = loaded?;
+            Ok((content, image, cold))
+        };
+        let (content, image, cold) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let error: Error = error;
+                account.refused(error.code);
+                return Err(error);
+            }
+        };
         shared.started.fetch_add(1, Ordering::Relaxed);
         let (responder, head) = oneshot::channel();
-        let log = LogBuffer::new(limits.log_bytes);
         let invocation = Invocation {
             request: Request {
                 method: kind.method().map_or(call.method, str::to_owned),
@@ -218,19 +267,14 @@ impl Dispatch {
                     shared.client.grant(&call.tenant),
                 )),
                 files: None,
-                meter: Some(permits.meter()),
+                meter: Some(meter),
             },
             limits,
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
             responder,
-            log: log.clone(),
-        };
-        let account = Account {
-            shared: Arc::clone(shared),
-            deployment,
-            id: call.id,
             log,
-            _permits: permits,
+            meter: account.meter.clone(),
+            trace: Carried::new(call.trace, account.recording.clone()),
         };
         Ok(Begun {
             image,
@@ -303,6 +347,17 @@ impl Dispatch {
         self.shared.meters.counts(tenant)
     }
 
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.observers.metrics
+    }
+
+    /// Spans that were dropped since the start.
+    pub fn spans_dropped(&self) -> u64 {
+        let tracer = self.shared.observers.tracer.as_ref();
+        tracer.map_or(0, |tracer| tracer.dropped())
+    }
+
     /// Counts since the start.
     pub fn counts(&self) -> Counts {
         let shared = &self.shared;
@@ -315,6 +370,17 @@ impl Dispatch {
 }
 
 impl Shared {
+    /// The deployment that a call is for, and its permits.
+    fn admit_call(&self, call: &Call, kind: Kind) -> Result<(Arc<Deployment>, Permits), Error> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Error::new(Code::ShuttingDown, "send the request again"));
+        }
+        let deployment = self.resolve(call, kind)?;
+        call.chosen.store(deployment.version, Ordering::Relaxed);
+        let permits = self.admit(&call.tenant)?;
+        Ok((deployment, permits))
+    }
+
     /// The deployment that the name resolves to, if it is of this kind. Whoever sends a request learns nothing about
     /// functions that serve none; the other kinds are called by those who may list them.
     fn resolve(&self, call: &Call, kind: Kind) -> Result<Arc<Deployment>, Error> {
@@ -445,103 +511,5 @@ fn describe(failure: &Failure, translate: impl Fn(&str) -> Option<String>) -> St
             format!("uncaught {name} at {place}")
         }
         None => format!("uncaught {name}"),
-    }
-}
-
-/// What has to be written down about an invocation, however it ends: also when it is dropped.
-struct Account {
-    shared: Arc<Shared>,
-    deployment: Arc<Deployment>,
-    id: InvocationId,
-    log: LogBuffer,
-    _permits: Permits,
-}
-
-impl Account {
-    async fn close(&mut self, finished: &Finished) {
-        if let Some(code) = finished.outcome.code() {
-            self.shared.failed.fetch_add(1, Ordering::Relaxed);
-            self.log.push_final(&end_line(code, &finished.outcome));
-        }
-        if let Outcome::Crashed(cause) = &finished.outcome {
-            // No function can ask for this: whoever runs the server has to know.
-            tracing::error!(
-                invocation = %self.id,
-                tenant = %self.deployment.tenant,
-                function = %self.deployment.function,
-                cause,
-                "a sandbox crashed"
-            );
-        }
-        let (places, id) = (self.shared.images.places(), self.deployment.id);
-        let unread = self
-            .log
-            .peek(|entries| places.unread(id, entries.iter().map(|entry| entry.message.as_str())));
-        places.read(id, unread).await;
-        tracing::debug!(
-            invocation = %self.id,
-            tenant = %self.deployment.tenant,
-            function = %self.deployment.function,
-            fuel = finished.fuel,
-            memory_bytes = finished.usage.memory_bytes,
-            host_calls = finished.usage.host_calls,
-            outcome = finished.outcome.code().map_or("completed", Code::as_str),
-            "invocation ended"
-        );
-    }
-}
-
-impl Account {
-    /// What was logged and is not taken yet, in terms of what the author wrote.
-    fn take_lines(&self) -> Vec<LogLine> {
-        let entries = self.log.take();
-        let invocation = self.id.to_string();
-        let places = self.shared.images.places();
-        let id = self.deployment.id;
-        let mut left = PLACES_MAX;
-        entries
-            .into_iter()
-            .map(|entry| LogLine {
-                timestamp_ms: entry.timestamp_ms,
-                level: entry.level,
-                message: places
-                    .translate(id, &entry.message, &mut left)
-                    .unwrap_or(entry.message),
-                invocation: invocation.clone(),
-                version: self.deployment.version,
-            })
-            .collect()
-    }
-
-    fn keep(&self, lines: Vec<LogLine>) {
-        if !lines.is_empty() {
-            let (tenant, function) = (&self.deployment.tenant, &self.deployment.function);
-            self.shared.store.logs().append(tenant, function, lines);
-        }
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        self.keep(self.take_lines());
-    }
-}
-
-fn end_line(code: Code, outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Threw(failure) => {
-            let text = if failure.name.is_empty() {
-                format!("Uncaught {}", failure.message)
-            } else {
-                format!("Uncaught {}: {}", failure.name, failure.message)
-            };
-            if failure.stack.is_empty() {
-                text
-            } else {
-                format!("{text}\n{}", failure.stack)
-            }
-        }
-        Outcome::Crashed(cause) => format!("{code}: {cause}"),
-        _ => format!("{code}: {}", code.title()),
     }
 }

@@ -114,6 +114,8 @@ codes! {
     KeyNotFound        = "key_not_found",        Caller,   "There is no such key";
     QuotaExceeded      = "quota_exceeded",       Caller,   "A quota of the tenant is used up";
     RateLimited        = "rate_limited",         Caller,   "The tenant's rate is used up for the moment";
+    InvocationNotFound = "invocation_not_found", Caller,   "There is no record of this invocation";
+    TailsExceeded      = "tails_exceeded",       Caller,   "Too many live tails are open";
 }
 
 impl fmt::Display for Code {

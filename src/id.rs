@@ -106,6 +106,34 @@ impl InvocationId {
     pub fn new(now_ms: u64) -> Self {
         Self(ulid::Ulid::from_parts(now_ms, rand::random()))
     }
+
+    /// When it started, in Unix milliseconds.
+    pub fn started_ms(self) -> u64 {
+        self.0.timestamp_ms()
+    }
+
+    /// The id as a number: 48 bits of time, then 80 of chance; in the same order as the ids.
+    pub fn to_number(self) -> u128 {
+        self.0.0
+    }
+
+    /// The id of this number.
+    pub fn from_number(number: u128) -> Self {
+        Self(ulid::Ulid(number))
+    }
+}
+
+/// Why an invocation's id was refused; the text may be shown to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an invocation's id has 26 characters of 0-9 and A-Z, without I, L, O and U")]
+pub struct InvalidInvocationId;
+
+impl FromStr for InvocationId {
+    type Err = InvalidInvocationId;
+    fn from_str(text: &str) -> Result<Self, InvalidInvocationId> {
+        let id = ulid::Ulid::from_string(text).map_err(|_| InvalidInvocationId)?;
+        Ok(Self(id))
+    }
 }
 
 impl InvocationId {
@@ -120,6 +148,11 @@ impl fmt::Display for InvocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// A new id for a span of a trace, never 0.
+pub fn random_span() -> u64 {
+    rand::random::<u64>().max(1)
 }
 
 /// One immutable upload of a function's code and settings; never reused.

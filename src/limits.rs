@@ -68,8 +68,58 @@ pub const WEBSOCKET_QUEUE_BYTES_MAX: usize = 2 << 20;
 pub const WEBSOCKET_PROTOCOLS_BYTES_MAX: usize = 4 << 10;
 /// Log lines kept per function; older ones are dropped.
 pub const LOG_LINES_KEPT: usize = 10_000;
-/// Log records that wait to be stored.
+/// Log lines and records of invocations that wait to be stored.
 pub const LOG_QUEUE_LEN: usize = 16_384;
+/// Records of invocations kept per function when nothing else is set.
+pub const INVOCATIONS_KEPT: u64 = 10_000;
+/// Most records of invocations that a function may be set to keep.
+pub const INVOCATIONS_KEPT_MAX: u64 = 1_000_000;
+/// How long records and log lines are kept when nothing else is set: seven days, in milliseconds.
+pub const RETENTION_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Longest that they may be set to be kept: ten years, in milliseconds.
+pub const RETENTION_MS_MAX: u64 = 10 * 365 * 24 * 3600 * 1000;
+/// Most bytes of a request's target that its record keeps; the rest is cut.
+pub const RECORD_TARGET_BYTES_MAX: usize = 2 << 10;
+/// Most bytes of a request's method and user agent that its record keeps, each.
+pub const RECORD_TEXT_BYTES_MAX: usize = 256;
+/// Most bytes of an exception's name, message and stack that a record keeps, each.
+pub const RECORD_ERROR_BYTES_MAX: usize = 8 << 10;
+/// Most records in one answer.
+pub const INVOCATIONS_PAGE_MAX: usize = 200;
+/// Records that one request for a page looks at; the cursor of its answer goes on from there.
+pub const SCAN_RECORDS_MAX: usize = 20_000;
+/// Bytes of records and lines that one request for a page looks at.
+pub const SCAN_BYTES_MAX: usize = 32 << 20;
+/// How long one request for a page looks, in milliseconds.
+pub const SCAN_MS_MAX: u64 = 500;
+/// Bytes of the lines of one invocation that a search looks at; what is beyond is not found.
+pub const SCAN_LINES_BYTES_MAX: usize = 256 << 10;
+/// Searches that run at once; the next one waits.
+pub const SCANS_MAX: usize = 4;
+/// Longest search query, in bytes.
+pub const SEARCH_BYTES_MAX: usize = 1024;
+/// Most conditions in a search query.
+pub const SEARCH_TERMS_MAX: usize = 16;
+/// Deepest that parentheses and `NOT` may stand inside of each other in a search query.
+pub const SEARCH_DEPTH_MAX: usize = 16;
+/// Live tails that may be open at once, of all tenants.
+pub const TAILS_MAX: usize = 256;
+/// Live tails of one tenant that may be open at once.
+pub const TAILS_PER_TENANT_MAX: usize = 32;
+/// Longest that one live tail goes on, in milliseconds; its client connects again then.
+pub const TAIL_MS_MAX: u64 = 3_600_000;
+/// Secret values of one deployment that are looked for in its log.
+pub const REDACTED_LITERALS_MAX: usize = 256;
+/// Shortest secret value that is looked for: shorter ones would redact ordinary words.
+pub const REDACTED_LITERAL_BYTES_MIN: usize = 6;
+/// Deployments whose secret values are kept ready to be looked for.
+pub const REDACTORS_MAX: usize = 1024;
+/// Tenants that metrics may name one by one; the others are counted as `other`.
+pub const METRICS_TENANTS_MAX: usize = 1000;
+/// Spans that wait to be exported; more are dropped and counted.
+pub const SPANS_QUEUE_LEN: usize = 8192;
+/// Most spans of subrequests of one invocation.
+pub const SPANS_PER_INVOCATION_MAX: usize = 64;
 /// Largest memory of a loaded deployment, in bytes, the engine's own included.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
 /// Fuel that loading a deployment may use.

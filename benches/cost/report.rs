@@ -14,6 +14,8 @@ pub(crate) const FRESH: &str = "fresh sandbox";
 pub(crate) const PER_REQUEST: &str = "evaluated per request";
 /// A fresh sandbox of another function every time.
 pub(crate) const ROUND_ROBIN: &str = "fresh sandbox, in turn";
+/// A fresh sandbox, with admission, grants, accounting and a record.
+pub(crate) const SERVED: &str = "served, with a record";
 /// A new native runtime and context.
 pub(crate) const NATIVE_FRESH: &str = "native QuickJS, fresh";
 /// One native context for all calls.
@@ -71,7 +73,7 @@ impl Row {
     }
 
     fn is_sandbox(&self) -> bool {
-        !matches!(self.how, NATIVE_FRESH | NATIVE_WARM)
+        !matches!(self.how, NATIVE_FRESH | NATIVE_WARM | SERVED)
     }
 
     /// The median over rounds.
@@ -260,6 +262,12 @@ impl Report {
                 Bar::AtMost(12.0),
                 json,
                 self.row(cases::JSON, NATIVE_WARM),
+            ),
+            Ratio::of(
+                "json: served with record and metrics, in bare sandboxes",
+                Bar::AtMost(1.15),
+                self.row(cases::JSON, SERVED),
+                json,
             ),
             Ratio::of(
                 "json: with 176 KB of source, in small ones",

@@ -10,8 +10,11 @@ use ampoule::id::TenantId;
 use ampoule::limits::Limits;
 use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
 use ampoule::sandbox::paging::Paging;
-use ampoule::sandbox::{Domain, Engine, EngineConfig, Image, Invocation, LoadError, Outcome};
+use ampoule::sandbox::{
+    Domain, Engine, EngineConfig, Image, Invocation, LoadError, Meter, Outcome,
+};
 use ampoule::store::Store;
+use ampoule::trace::Carried;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -188,6 +191,8 @@ impl Host {
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
             responder,
             log: LogBuffer::new(limits.log_bytes),
+            meter: Meter::default(),
+            trace: Carried::default(),
         };
         (invocation, head)
     }

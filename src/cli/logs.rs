@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::client::{ANSWER_TIMEOUT, Client, FunctionArgs, Line, ServerArgs, function_path};
 use super::output::{self, Sink, Style, Terminal, printable};
 use super::problem::{CliError, Subject};
+use super::tail::{Event, Tail};
 use crate::limits;
 
 /// Length of a whole invocation id.
@@ -32,6 +33,7 @@ Examples:
   ampoule logs hello
   ampoule logs hello -f
   ampoule logs hello --invocation 01JD3W6T5V7N9QKX2M4R8ZB1CE
+  ampoule logs hello --search 'level:error OR \"timed out\"'
   ampoule logs hello -n 1000 --json | jq -r .message
 
 A line has the time in UTC, the level, the end of the invocation's id, and the message.
@@ -49,6 +51,9 @@ pub struct LogsArgs {
     /// Only lines of this invocation
     #[arg(long, value_name = "ID")]
     invocation: Option<String>,
+    /// Only lines that this search finds, such as 'level:error OR "timed out"'
+    #[arg(long, short, value_name = "QUERY")]
+    search: Option<String>,
     /// Print each line as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -120,23 +125,21 @@ impl Log<'_> {
     async fn follow(&self, terminal: &mut Terminal) -> Result<(), CliError> {
         let mut cursor = self.newest(terminal).await?;
         let mut failures = 0;
+        let mut can_stream = true;
         loop {
+            if can_stream {
+                can_stream = self.stream(&mut cursor, &mut failures, terminal).await?;
+                continue;
+            }
             let page = match self
                 .page(FOLLOW_LINES, cursor.as_deref(), FOLLOW_WAIT_MS)
                 .await
             {
                 Ok(page) => page,
-                Err(error) if error.is_unreachable() && failures < RETRIES_MAX => {
-                    if failures == 0 {
-                        terminal
-                            .err
-                            .line("the server does not answer, trying again")?;
-                    }
-                    failures += 1;
-                    tokio::time::sleep(RETRY_DELAY).await;
+                Err(error) => {
+                    wait_again(error, &mut failures, terminal).await?;
                     continue;
                 }
-                Err(error) => return Err(error),
             };
             failures = 0;
             for line in page.lines.iter().filter(|line| self.is_wanted(line)) {
@@ -144,6 +147,63 @@ impl Log<'_> {
             }
             cursor = page.cursor.or(cursor);
         }
+    }
+
+    /// Follows a live tail to its end. Answers whether the next thing to do is to open another
+    /// one, and not to ask again and again because the server has none to give.
+    async fn stream(
+        &self,
+        cursor: &mut Option<String>,
+        failures: &mut u32,
+        terminal: &mut Terminal,
+    ) -> Result<bool, CliError> {
+        let function = &self.args.function;
+        let path = function_path(&function.tenant, &function.function);
+        let mut query = self.filters();
+        query.extend(cursor.clone().map(|cursor| ("after", cursor)));
+        let request = self
+            .client
+            .control(Method::GET, &format!("{path}/logs/stream"))
+            .query(&query);
+        let mut tail = match Tail::open(self.client, request, &self.subject).await {
+            Ok(Some(tail)) => tail,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                wait_again(error, failures, terminal).await?;
+                return Ok(true);
+            }
+        };
+        *failures = 0;
+        while let Some(event) = tail.next().await {
+            match event {
+                Event::Line(id, line) => {
+                    if self.is_wanted(&line) {
+                        self.print(&line, terminal)?;
+                    }
+                    *cursor = Some(id);
+                }
+                Event::End(reason) => {
+                    if reason == "too_slow" {
+                        let text = "lines were deleted before they could be shown";
+                        terminal.err.line(text)?;
+                    }
+                    break;
+                }
+            }
+        }
+        // Not in a hurry: the server may be stopping.
+        tokio::time::sleep(RETRY_DELAY).await;
+        Ok(true)
+    }
+
+    /// What the server is asked to leave out.
+    fn filters(&self) -> Vec<(&'static str, String)> {
+        let mut query = Vec::new();
+        if let (Some(id), None) = (&self.args.invocation, self.invocation_end()) {
+            query.push(("invocation", id.clone()));
+        }
+        query.extend(self.args.search.clone().map(|search| ("search", search)));
+        query
     }
 
     async fn page(
@@ -164,9 +224,7 @@ impl Log<'_> {
         if let Some(after) = after {
             query.push(("after", after.to_owned()));
         }
-        if let (Some(id), None) = (&self.args.invocation, self.invocation_end()) {
-            query.push(("invocation", id.clone()));
-        }
+        query.extend(self.filters());
         let timeout = ANSWER_TIMEOUT + Duration::from_millis(wait_ms);
         let request = self
             .client
@@ -199,6 +257,25 @@ impl Log<'_> {
         let id = line["invocation"].as_str().unwrap_or_default();
         id.to_ascii_uppercase().ends_with(&end.to_ascii_uppercase())
     }
+}
+
+/// Waits a moment after an error that may pass, if that did not happen too often.
+async fn wait_again(
+    error: CliError,
+    failures: &mut u32,
+    terminal: &mut Terminal,
+) -> Result<(), CliError> {
+    if !error.is_unreachable() || *failures >= RETRIES_MAX {
+        return Err(error);
+    }
+    if *failures == 0 {
+        terminal
+            .err
+            .line("the server does not answer, trying again")?;
+    }
+    *failures += 1;
+    tokio::time::sleep(RETRY_DELAY).await;
+    Ok(())
 }
 
 /// One line of a log for people; the lines of a long message stand below each other.

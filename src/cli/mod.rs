@@ -10,8 +10,10 @@ mod deploy;
 mod dev;
 mod download;
 mod env;
+mod invocations;
 mod invoke;
 mod logs;
+mod observe;
 mod output;
 pub mod pack;
 mod packages;
@@ -21,6 +23,7 @@ mod progress;
 mod schedules;
 mod serve;
 mod settings;
+mod tail;
 mod versions;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -35,8 +38,10 @@ pub use self::deploy::DeployArgs;
 pub use self::dev::dev;
 pub use self::download::DownloadArgs;
 pub use self::env::EnvArgs;
+pub use self::invocations::{InvocationsArgs, RetentionArgs};
 pub use self::invoke::{InvokeArgs, RequestArgs, TestArgs};
 pub use self::logs::LogsArgs;
+pub use self::observe::ObserveArgs;
 pub use self::policy::PolicyArgs;
 pub use self::problem::CliError;
 pub use self::schedules::SchedulesArgs;
@@ -92,6 +97,10 @@ pub enum Command {
     Invoke(InvokeArgs),
     /// Show a function's log
     Logs(LogsArgs),
+    /// Show a function's invocations: how they ended, what they cost, and their logs
+    Invocations(InvocationsArgs),
+    /// Show or set how long a function's invocations and logs are kept
+    Retention(RetentionArgs),
     /// List the versions of a function
     Versions(VersionsArgs),
     /// Make a version the one that answers; also the way back to an older one
@@ -184,6 +193,9 @@ pub struct ServeArgs {
         value_name = "FORMAT"
     )]
     pub log_format: LogFormat,
+    /// What is kept and told of what happens.
+    #[command(flatten)]
+    pub observe: ObserveArgs,
 }
 
 impl ServeArgs {
@@ -294,6 +306,14 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             versions::roll_back(args, terminal).await.map(|()| 0),
         ),
         Command::Split(args) => (args.json, versions::split(args, terminal).await.map(|()| 0)),
+        Command::Invocations(args) => {
+            let ended = invocations::invocations(args, terminal).await;
+            (args.json, ended.map(|()| 0))
+        }
+        Command::Retention(args) => {
+            let ended = invocations::retention(args, terminal).await;
+            (args.json, ended.map(|()| 0))
+        }
         Command::Logs(args) => (args.json, logs::run(args, terminal).await.map(|()| 0)),
         Command::Versions(args) => (
             args.json,

@@ -43,8 +43,17 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     };
     // Whoever embeds this has a log of their own then.
     let _ = telemetry::init(format, "info");
-    let config = match Config::new(args.raw_config()) {
+    let observe = args.observe.observe();
+    let config = Config::new(args.raw_config());
+    let mut config = match config {
         Ok(config) => config,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    config.observe = match observe {
+        Ok(observe) => observe,
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(EXIT_USAGE);

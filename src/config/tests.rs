@@ -72,3 +72,29 @@ fn nothing_can_run_with_a_limit_of_none() {
         "max-concurrent-per-tenant must be 1 or more"
     );
 }
+
+#[test]
+fn the_collector_and_the_sampler_come_from_the_environment() {
+    let of = |variables: &[(&str, &str)]| {
+        TraceConfig::from_variables(|name| {
+            let mut found = variables.iter().filter(|(set, _)| *set == name);
+            found.next().map(|(_, value)| (*value).to_owned())
+        })
+    };
+    assert_eq!(of(&[]), Ok(None));
+    assert_eq!(of(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), Ok(None));
+    let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");
+    let config = of(&[base]).unwrap().unwrap();
+    assert_eq!(config.endpoint, "http://collector:4318/v1/traces");
+    assert_eq!(config.service, "ampoule");
+    assert!(config.sampler.parent_based);
+    let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://other/x");
+    let config = of(&[base, own, ("OTEL_SERVICE_NAME", "edge")]);
+    let config = config.unwrap().unwrap();
+    assert_eq!(
+        (&*config.endpoint, &*config.service),
+        ("http://other/x", "edge")
+    );
+    assert_eq!(of(&[base, ("OTEL_SDK_DISABLED", "TRUE")]), Ok(None));
+    assert!(of(&[base, ("OTEL_TRACES_SAMPLER", "xray")]).is_err());
+}

@@ -33,10 +33,12 @@ impl fetch::Host for State {
         let response = match self.operations.take(operation)? {
             Outcome::Fetched(Ok(response)) => response,
             Outcome::Fetched(Err((code, message))) => {
+                self.usage.subrequest_outcomes.count(&code);
                 return Ok(Err(fetch::Error { code, message }));
             }
             _ => bail!("operation {operation} is not a subrequest"),
         };
+        self.usage.subrequest_outcomes.count(ANSWERED);
         Ok(Ok(fetch::Response {
             status: response.status,
             status_text: response.status_text,
@@ -45,6 +47,47 @@ impl fetch::Host for State {
             redirected: response.redirected,
             body: Some(self.bodies.download(response.body)?),
         }))
+    }
+}
+
+/// The outcome of a subrequest that was answered, whatever the status.
+pub(super) const ANSWERED: &str = "answered";
+
+/// How subrequests end: answered, or one of the codes of `wit/fetch.wit` and `wit/websocket.wit`.
+pub const SUBREQUEST_OUTCOMES: [&str; 13] = [
+    ANSWERED,
+    "denied",
+    "dns",
+    "connect",
+    "tls",
+    "timeout",
+    "redirect",
+    "body",
+    "protocol",
+    "upgrade",
+    "invalid_url",
+    "subrequests_exceeded",
+    OTHER,
+];
+/// The outcome of what has no name in the list.
+const OTHER: &str = "other";
+
+/// How many subrequests of one invocation ended in which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SubrequestOutcomes([u32; SUBREQUEST_OUTCOMES.len()]);
+
+impl SubrequestOutcomes {
+    /// Counts one that ended so.
+    pub(super) fn count(&mut self, outcome: &str) {
+        let mut names = SUBREQUEST_OUTCOMES.iter();
+        let at = names.position(|name| *name == outcome);
+        self.0[at.unwrap_or(SUBREQUEST_OUTCOMES.len() - 1)] += 1;
+    }
+
+    /// Those that occurred, each with how often.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let pairs = SUBREQUEST_OUTCOMES.into_iter().zip(self.0);
+        pairs.filter(|(_, count)| *count > 0)
     }
 }
 
@@ -92,10 +135,13 @@ impl State {
                 None => return Err(("body", "the body was sent already".into())),
             },
         };
+        let mut headers = headers(&request.fields);
+        let trace = &self.trace;
+        let span = trace.subrequest(&request.method, &request.url, &mut headers);
         let request = outbound::Request {
             method: request.method,
             url: request.url,
-            headers: headers(&request.fields),
+            headers,
             body,
             redirect: match request.redirect {
                 fetch::Redirect::Follow => outbound::Redirect::Follow,
@@ -108,6 +154,11 @@ impl State {
         Ok(Box::pin(async move {
             let answer = client.send(&grant, request).await;
             let answer = answer.inspect_err(|error| note_blocked(&log, error));
+            match (span, &answer) {
+                (Some(span), Ok(response)) => span.answered(response.status),
+                (Some(span), Err(error)) => span.failed(code(error)),
+                (None, _) => {}
+            }
             Outcome::Fetched(answer.map_err(|error| (code(&error).to_owned(), error.to_string())))
         }))
     }

@@ -70,7 +70,11 @@ impl State {
         if fields.len() > FIELDS_BYTES_MAX {
             bail!("header fields of {} bytes", fields.len());
         }
-        Ok(self.responder.take().map(|responder| Answer {
+        let Some(responder) = self.responder.take() else {
+            return Ok(None);
+        };
+        self.usage.status = Some(status);
+        Ok(Some(Answer {
             responder,
             status,
             fields,

@@ -13,6 +13,7 @@ use crate::store::{self, Namespace};
 impl kv::Host for State {
     fn begin(&mut self, command: kv::Command) -> wasmtime::Result<u32> {
         self.usage.host_calls += 1;
+        self.usage.kv_operations += 1;
         let work = match self.grants.kv.clone() {
             Some(namespace) => work(namespace, command),
             None => Box::pin(async { Outcome::Kv(Err(kv::Error::Unavailable)) }),

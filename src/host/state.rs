@@ -8,6 +8,7 @@ use wasmtime::ResourceLimiter;
 
 use super::bodies::Bodies;
 use super::deployment::Loading;
+use super::fetch::SubrequestOutcomes;
 use super::invocation::{Failure, Request, Responder};
 use super::logging::LogBuffer;
 use super::operations::Operations;
@@ -16,6 +17,7 @@ use super::websocket::Sockets;
 use crate::limits::Limits;
 use crate::outbound::{Client, NetworkGrant};
 use crate::store::Namespace;
+use crate::trace::Carried;
 
 /// Memory that is granted beyond the limit once it was reached: the engine needs some to make the
 /// exception that says so.
@@ -84,6 +86,14 @@ pub struct Usage {
     pub memory_refused: bool,
     /// Whether a chunk of the response was refused.
     pub response_refused: bool,
+    /// The status of the answer that was begun.
+    pub status: Option<u16>,
+    /// Bytes of the answer's body.
+    pub response_bytes: u64,
+    /// Commands to kv.
+    pub kv_operations: u64,
+    /// How those ended that have ended.
+    pub subrequest_outcomes: SubrequestOutcomes,
 }
 
 /// The data of a sandbox's store.
@@ -101,6 +111,8 @@ pub struct State {
     pub(super) log: LogBuffer,
     pub(super) loading: Option<Loading>,
     pub(super) wasi: Wasi,
+    /// The trace that subrequests carry on.
+    pub(super) trace: Carried,
 }
 
 impl State {
@@ -145,6 +157,7 @@ impl State {
             failure: None,
             log: LogBuffer::new(budget.limits.log_bytes),
             loading: None,
+            trace: Carried::default(),
         }
     }
 
@@ -155,9 +168,20 @@ impl State {
         }
     }
 
+    /// Has subrequests carry this trace on.
+    pub fn carry(&mut self, trace: Carried) {
+        self.trace = trace;
+    }
+
     /// What was used so far.
     pub fn usage(&self) -> Usage {
-        self.usage
+        let (limits, left) = (&self.budget.limits, &self.budget);
+        Usage {
+            response_bytes: limits
+                .response_body_bytes
+                .saturating_sub(left.response_bytes),
+            ..self.usage
+        }
     }
 
     /// Whether an answer was begun.

@@ -8,7 +8,7 @@ use wasmtime::bail;
 
 use super::State;
 use super::bindings::ampoule::host::websocket;
-use super::fetch::{Refused, code, headers, note_blocked};
+use super::fetch::{ANSWERED, Refused, code, headers, note_blocked};
 use super::operations::{Outcome, Work};
 use crate::limits::{
     FIELDS_BYTES_MAX, TARGET_BYTES_MAX, WEBSOCKET_PROTOCOLS_BYTES_MAX, WEBSOCKETS_MAX,
@@ -57,10 +57,18 @@ impl websocket::Host for State {
     ) -> wasmtime::Result<Result<websocket::Connection, websocket::Error>> {
         let (socket, place) = match self.operations.take(operation)? {
             Outcome::Connected(Ok(opened)) => *opened,
-            Outcome::Connected(Err(failure)) => return Ok(Err(error(&failure))),
-            Outcome::ConnectRefused(error) => return Ok(Err(error)),
+            Outcome::Connected(Err(failure)) => {
+                let error = error(&failure);
+                self.usage.subrequest_outcomes.count(&error.code);
+                return Ok(Err(error));
+            }
+            Outcome::ConnectRefused(error) => {
+                self.usage.subrequest_outcomes.count(&error.code);
+                return Ok(Err(error));
+            }
             _ => bail!("operation {operation} does not connect"),
         };
+        self.usage.subrequest_outcomes.count(ANSWERED);
         let protocol = socket.protocol().to_owned();
         self.sockets.last += 1;
         let number = self.sockets.last;

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::Http;
 use super::body::Unread;
-use super::invoke::{INVOCATION, peer};
+use super::invoke::{INVOCATION, peer, trace_of};
 use super::openapi::ProblemBody;
 use super::path::OfFunction;
 use super::problem::Problem;
@@ -145,8 +145,10 @@ pub(super) async fn call(
         function,
         version: None,
         chosen: Arc::default(),
-        method: String::new(),
+        method: parts.method.to_string(),
         target: "/".to_owned(),
+        recorded_as: None,
+        trace: trace_of(id, &parts.headers),
         // The key to the control plane is among the request's: none of them are the function's.
         fields: Vec::new(),
         peer: peer(&parts, http.trust_proxy),

@@ -28,6 +28,7 @@ use super::{Http, Peer, fields, panic_error};
 use crate::dispatch::{Answer, AnswerBody, Call};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
+use crate::trace::Context;
 use crate::{clock, limits};
 
 /// Names the invocation, on every answer of the data plane.
@@ -39,6 +40,8 @@ const TEST_AUTHORIZATION: &str = "x-ampoule-test-authorization";
 
 /// Segments of `tenants/{tenant}/functions/{function}/versions/{version}/test`.
 const TEST_SEGMENTS: usize = 7;
+/// Names the trace, on every answer of the data plane whose function does not do so itself.
+const TRACE: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// Answers one request of the data plane.
 ///
@@ -86,10 +89,12 @@ pub(super) async fn test(
 async fn respond_to(http: &Http, target: Result<Target, Error>, request: Request) -> Response {
     let id = InvocationId::new(clock::now_ms());
     let chosen = Arc::new(AtomicU64::new(0));
+    let trace = trace_of(id, request.headers());
+    let trace_id = HeaderValue::try_from(format!("{:032x}", trace.trace_id()));
     let mut response = match target {
         Ok(target) => {
             let tenant = target.tenant.clone();
-            let answered = answer(http, id, target, Arc::clone(&chosen), request);
+            let answered = answer(http, id, trace, target, Arc::clone(&chosen), request);
             let answered = AssertUnwindSafe(answered).catch_unwind().await;
             answered
                 .unwrap_or_else(|panic| Err(panic_error(panic.as_ref())))
@@ -108,12 +113,30 @@ async fn respond_to(http: &Http, target: Result<Target, Error>, request: Request
         0 => {}
         version => drop(headers.insert(VERSION, version.into())),
     }
+    if let Ok(trace_id) = trace_id {
+        headers.entry(TRACE).or_insert(trace_id);
+    }
     response
+}
+
+/// The trace that a request belongs to.
+pub(super) fn trace_of(id: InvocationId, headers: &HeaderMap) -> Context {
+    let text = |name: &str| only(headers, name)?.to_str().ok();
+    let trace_id = text(TRACE.as_str());
+    Context::of_request(id, text("traceparent"), text("tracestate"), trace_id)
+}
+
+/// The value of a header that occurs exactly once.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
 }
 
 async fn answer(
     http: &Http,
     id: InvocationId,
+    trace: Context,
     target: Target,
     chosen: Arc<AtomicU64>,
     request: Request,
@@ -127,6 +150,8 @@ async fn answer(
         function: target.function,
         version: target.version,
         chosen,
+        recorded_as: None,
+        trace,
         fields: fields::of_request(&parts)?,
         peer: peer(&parts, http.trust_proxy),
         secure: http.trust_proxy && is_forwarded_https(&parts.headers),

@@ -12,12 +12,14 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
+use super::invocations::{level, must_exist, place_to_search};
 use super::path::OfFunction;
 use super::problem::Problem;
 use crate::error::Code;
 use crate::id::{FunctionName, TenantId};
 use crate::limits;
-use crate::store::{self, Level, LogLine, Logs};
+use crate::search;
+use crate::store::{self, FoundLines, Level, LogLine, Logs};
 
 /// Lines in one answer when the request does not say.
 const LINES_DEFAULT: usize = 100;
@@ -40,7 +42,19 @@ struct Wanted {
     wait_ms: Option<u64>,
     /// Only lines of this invocation.
     invocation: Option<String>,
+    /// Only lines that this search finds, as `docs/logs.md` describes it; at most 1024 bytes.
+    #[param(max_length = 1024)]
+    search: Option<String>,
 }
+
+/// The fields of a line that a search knows.
+const FIELDS: search::Schema = &[
+    ("level", search::Type::Text),
+    ("message", search::Type::Text),
+    ("invocation", search::Type::Text),
+    ("version", search::Type::Number),
+    ("timestamp_ms", search::Type::Number),
+];
 
 /// Lines of a log, in ascending order.
 #[derive(Serialize, ToSchema)]
@@ -54,7 +68,7 @@ pub(super) struct PageBody {
 /// A line of a log.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogLine)]
-struct LineBody {
+pub(super) struct LineBody {
     /// Its place in the log.
     cursor: String,
     /// Unix time in milliseconds.
@@ -102,12 +116,7 @@ pub(super) async fn logs(
         .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?
         .0;
     let after = wanted.after.as_deref().map(parse_cursor).transpose()?;
-    let functions = http.app.store.functions();
-    if functions.active(&tenant, &function)?.is_none() {
-        let (tenant, function) = (tenant.clone(), function.clone());
-        http.blocking(move || functions.show(&tenant, &function))
-            .await??;
-    }
+    must_exist(&http, &tenant, &function).await?;
     let reading = Reading {
         logs: http.app.store.logs(),
         tenant,
@@ -120,8 +129,83 @@ pub(super) async fn logs(
         invocation: wanted.invocation,
     };
     let wait = Duration::from_millis(wanted.wait_ms.unwrap_or(0).min(WAIT_MS_MAX));
+    if let Some(query) = wanted.search.as_deref() {
+        let query = parse_search(query)?;
+        return Ok(Json(search_lines(&http, reading, query, wait).await?));
+    }
     let lines = wait_for_lines(&http, &reading, wait).await?;
     Ok(Json(page(&lines, after)))
+}
+
+/// Answers lines that a search finds. The cursor goes past all lines that were looked at.
+async fn search_lines(
+    http: &Http,
+    mut reading: Reading,
+    query: search::Query,
+    wait: Duration,
+) -> Result<PageBody, Problem> {
+    let query = Arc::new(query);
+    let deadline = Instant::now() + wait;
+    let mut commits = reading.logs.subscribe();
+    loop {
+        commits.mark_unchanged();
+        let place = place_to_search(http).await?;
+        let (once, query) = (reading.clone(), Arc::clone(&query));
+        let found = http.blocking(move || {
+            let _place = place;
+            once.search(&query)
+        });
+        let found = found.await??;
+        if !found.lines.is_empty() || wait.is_zero() {
+            return Ok(page(&found.lines, found.cursor.or(reading.after)).at(found.cursor));
+        }
+        reading.after = Some(found.cursor.or(reading.after).unwrap_or(0));
+        let committed = http.closing.run_until_cancelled(commits.changed());
+        match timeout_at(deadline, committed).await {
+            Ok(Some(Ok(()))) => {}
+            Err(_) | Ok(None | Some(Err(_))) => return Ok(page(&[], reading.after)),
+        }
+    }
+}
+
+/// Reads a search for lines.
+///
+/// # Errors
+/// `bad_request`, with what is wrong with it.
+pub(super) fn parse_search(text: &str) -> Result<search::Query, Problem> {
+    let query = search::Query::parse(text, FIELDS);
+    query.map_err(|error| Problem::new(Code::BadRequest, format!("search: {error}")))
+}
+
+/// A line as a search sees it.
+pub(super) struct SearchedLine<'a>(pub(super) &'a LogLine);
+
+impl search::Record for SearchedLine<'_> {
+    fn number(&mut self, field: &str) -> Option<f64> {
+        let number = match field {
+            "version" => self.0.version,
+            "timestamp_ms" => self.0.timestamp_ms,
+            _ => return None,
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "compared with what people write"
+        )]
+        Some(number as f64)
+    }
+
+    fn text(&mut self, field: &str, matches: &mut dyn FnMut(&str) -> bool) -> bool {
+        match field {
+            "level" => matches(level(self.0.level)),
+            "message" => matches(&self.0.message),
+            "invocation" => matches(&self.0.invocation),
+            _ => false,
+        }
+    }
+
+    fn any_text(&mut self, matches: &mut dyn FnMut(&str) -> bool) -> bool {
+        matches(&self.0.message)
+    }
 }
 
 async fn wait_for_lines(
@@ -155,6 +239,20 @@ impl Reading {
             None if self.limit <= READ_LINES => self.read_from(None, self.limit),
             None => self.read_newest(),
         }
+    }
+
+    fn search(&self, query: &search::Query) -> Result<FoundLines, store::Error> {
+        let of_invocation = |line: &LogLine| {
+            let mut of = self.invocation.iter();
+            of.all(|wanted| *wanted == line.invocation)
+        };
+        self.logs.search(
+            &self.tenant,
+            &self.function,
+            self.after,
+            self.limit,
+            &mut |line| of_invocation(line) && query.matches(&mut SearchedLine(line)),
+        )
     }
 
     /// More of the newest lines than the store answers at once: found from the other end.
@@ -199,7 +297,11 @@ impl Reading {
     }
 }
 
-fn parse_cursor(text: &str) -> Result<u64, Problem> {
+/// Reads a cursor.
+///
+/// # Errors
+/// `bad_request`.
+pub(super) fn parse_cursor(text: &str) -> Result<u64, Problem> {
     let cursor = text.parse();
     cursor.map_err(|_| Problem::new(Code::BadRequest, "after must be a cursor of an answer"))
 }
@@ -216,8 +318,19 @@ fn page(lines: &[(u64, LogLine)], after: Option<u64>) -> PageBody {
     }
 }
 
+impl PageBody {
+    /// With a cursor behind lines that were looked at and not answered.
+    fn at(mut self, cursor: Option<u64>) -> Self {
+        if let Some(cursor) = cursor {
+            self.cursor = cursor.to_string();
+        }
+        self
+    }
+}
+
 impl LineBody {
-    fn of(cursor: u64, line: &LogLine) -> Self {
+    /// A line with its cursor.
+    pub(super) fn of(cursor: u64, line: &LogLine) -> Self {
         Self {
             cursor: cursor.to_string(),
             timestamp_ms: line.timestamp_ms,

@@ -14,10 +14,12 @@ mod etag;
 mod events;
 mod fields;
 mod functions;
+mod invocations;
 mod invoke;
 mod json;
 mod keys;
 mod logs;
+mod metrics;
 mod openapi;
 mod ops;
 mod path;
@@ -25,7 +27,9 @@ mod policies;
 mod problem;
 mod query;
 mod request_id;
+mod retention;
 mod schedules;
+mod tail;
 mod tenants;
 mod versions;
 
@@ -41,6 +45,7 @@ use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
@@ -48,8 +53,10 @@ use utoipa_axum::routes;
 
 use self::auth::Access;
 use self::problem::Problem;
+use self::tail::Tails;
 use crate::app::App;
 use crate::error::{Code, Error};
+use crate::limits;
 
 /// Where the control plane is.
 const CONTROL: &str = "/api/v1";
@@ -87,6 +94,9 @@ pub(crate) struct Http {
     trust_proxy: bool,
     /// Owns what goes on behind an answer.
     tasks: TaskTracker,
+    /// Places for searches of the log.
+    scans: Arc<Semaphore>,
+    tails: Tails,
     /// Cancelled when the server begins to stop: whoever only waits, stops waiting.
     closing: CancellationToken,
 }
@@ -105,6 +115,8 @@ impl Http {
             access: Access::new(settings.key.as_deref(), address.ip()),
             trust_proxy: settings.trust_proxy,
             tasks,
+            scans: Arc::new(Semaphore::new(limits::SCANS_MAX)),
+            tails: Tails::default(),
             closing,
         })
     }
@@ -131,10 +143,19 @@ pub(crate) fn router(http: Arc<Http>) -> Router {
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/errors/{code}", get(ops::error_page))
+        .merge(operator(&http))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .nest(CONTROL, control_plane(&http))
         .with_state(http)
+}
+
+/// What is outside of the control plane's paths and guarded like it.
+fn operator(http: &Arc<Http>) -> Router<Arc<Http>> {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route_layer(from_fn_with_state(Arc::clone(http), auth::guard))
+        .route_layer(from_fn(uncached))
 }
 
 fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
@@ -203,6 +224,12 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
             policies::delete_tenant
         ))
         .routes(routes!(policies::test_tenant))
+        .routes(routes!(invocations::of_tenant))
+        .routes(routes!(invocations::of_function))
+        .routes(routes!(invocations::show_of_tenant))
+        .routes(routes!(invocations::show))
+        .routes(routes!(retention::show, retention::put))
+        .routes(routes!(tail::stream))
 }
 
 /// What the control plane answers is for the one who asked, and is what it says it is.

@@ -89,6 +89,8 @@ const PAGES: &[(&str, &str)] = pages!(
     key_not_found,
     quota_exceeded,
     rate_limited,
+    invocation_not_found,
+    tails_exceeded,
 );
 
 /// `GET /healthz`: whether the process serves at all.

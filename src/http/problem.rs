@@ -209,6 +209,7 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::ScheduleNotFound
         | Code::TenantNotFound
         | Code::KeyNotFound => StatusCode::NOT_FOUND,
+        Code::InvocationNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::VersionActive
@@ -227,6 +228,7 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::LoadExceeded
         | Code::HandlerMissing => StatusCode::UNPROCESSABLE_ENTITY,
         Code::TenantBusy | Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::TenantBusy | Code::TailsExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         // The last five reach a function as exceptions first, or its log alone.
         Code::FunctionThrew

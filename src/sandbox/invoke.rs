@@ -1,5 +1,7 @@
 //! One invocation: a fresh sandbox from an image, run to its one outcome.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use tokio::time::Instant;
 use wasmtime::Store;
@@ -7,6 +9,7 @@ use wasmtime::Store;
 use super::{Image, Outcome};
 use crate::host::{Budget, Grants, LogBuffer, Request, Responder, State, Usage};
 use crate::limits::{FUEL_SLICE, Limits};
+use crate::trace::Carried;
 
 /// What to run.
 pub struct Invocation {
@@ -24,6 +27,61 @@ pub struct Invocation {
     pub responder: Responder,
     /// Where its log goes.
     pub log: LogBuffer,
+    /// Where it is written what was used, however it ends.
+    pub meter: Meter,
+    /// The trace that its subrequests carry on.
+    pub trace: Carried,
+}
+
+/// What an invocation used: known from its end on, also when it was dropped half-way.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    shared: Arc<OnceLock<Spent>>,
+}
+
+/// What an invocation used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// WebAssembly instructions, as wasmtime counts them.
+    pub fuel: u64,
+    /// What else it used.
+    pub usage: Usage,
+    /// Memory that it began with, in bytes: the image's.
+    pub image_bytes: usize,
+}
+
+impl Meter {
+    /// What was used; nothing for an invocation that has not begun or not ended.
+    pub fn read(&self) -> Spent {
+        self.shared.get().copied().unwrap_or_default()
+    }
+}
+
+/// A sandbox that runs; its end is noted on the meter.
+struct Metered {
+    store: Store<State>,
+    fuel: u64,
+    image_bytes: usize,
+    meter: Meter,
+}
+
+impl Metered {
+    fn spent(&self) -> Spent {
+        Spent {
+            fuel: self.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0)),
+            usage: self.store.data().usage(),
+            image_bytes: self.image_bytes,
+        }
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        let spent = self.spent();
+        self.store.data().spend_fuel(spent.fuel);
+        // Nobody else writes on this meter.
+        let _ = self.meter.shared.set(spent);
+    }
 }
 
 /// What came of it.
@@ -52,7 +110,7 @@ impl Image {
         invocation.grants.files.clone_from(&inner.files);
         let limits = invocation.limits;
         let deadline = invocation.deadline;
-        let state = State::for_invocation(
+        let mut state = State::for_invocation(
             invocation.grants,
             Budget::new(limits, inner.memory_bytes),
             invocation.request,
@@ -60,46 +118,36 @@ impl Image {
             invocation.responder,
             invocation.log,
         );
+        state.carry(invocation.trace);
         let store = match new_store(inner.engine.wasmtime(), state, limits.fuel) {
             Ok(store) => store,
             Err(error) => return unborn(&error),
         };
-        let mut metered = Metered {
+        let mut sandbox = Metered {
             store,
-            fuel_max: limits.fuel,
+            fuel: limits.fuel,
+            image_bytes: inner.memory_bytes,
+            meter: invocation.meter,
         };
-        let run =
-            tokio::time::timeout_at(deadline, drive(self, &mut metered.store, limits.fuel)).await;
-        let fuel = metered.fuel();
-        let store = &mut metered.store;
+        let store = &mut sandbox.store;
+        let run = tokio::time::timeout_at(deadline, drive(self, store, limits.fuel)).await;
         let outcome = match run {
             Err(_elapsed) => Outcome::WallExceeded,
             Ok(Ok(())) => Outcome::of_completed(store.data_mut()),
             Ok(Err(error)) => Outcome::of_trap(&error, store.data()),
         };
-        Finished {
-            image_bytes: inner.memory_bytes,
-            ..finish(store.data_mut(), outcome, fuel)
+        let Spent { fuel, usage, .. } = sandbox.spent();
+        let state = sandbox.store.data_mut();
+        if outcome != Outcome::Completed {
+            state.abort_bodies();
         }
-    }
-}
-
-/// A store whose fuel is counted however its invocation ends: also when it is dropped.
-struct Metered {
-    store: Store<State>,
-    fuel_max: u64,
-}
-
-impl Metered {
-    fn fuel(&self) -> u64 {
-        self.fuel_max
-            .saturating_sub(self.store.get_fuel().unwrap_or(0))
-    }
-}
-
-impl Drop for Metered {
-    fn drop(&mut self) {
-        self.store.data().spend_fuel(self.fuel());
+        Finished {
+            answered: state.has_answered(),
+            usage,
+            outcome,
+            fuel,
+            image_bytes: inner.memory_bytes,
+        }
     }
 }
 
@@ -113,19 +161,6 @@ async fn drive(image: &Image, store: &mut Store<State>, fuel: u64) -> wasmtime::
         waiting = guest.call_resume(&mut *store, ended).await?;
     }
     Ok(())
-}
-
-fn finish(state: &mut State, outcome: Outcome, fuel: u64) -> Finished {
-    if outcome != Outcome::Completed {
-        state.abort_bodies();
-    }
-    Finished {
-        answered: state.has_answered(),
-        usage: state.usage(),
-        outcome,
-        fuel,
-        image_bytes: 0,
-    }
 }
 
 fn unborn(error: &wasmtime::Error) -> Finished {

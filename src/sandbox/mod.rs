@@ -16,6 +16,6 @@ pub mod snapshot;
 
 pub use engine::{Domain, Engine, EngineConfig};
 pub use image::Image;
-pub use invoke::{Finished, Invocation};
+pub use invoke::{Finished, Invocation, Meter, Spent};
 pub use load::{LoadError, Loaded};
 pub use outcome::Outcome;

@@ -11,6 +11,8 @@ use futures_util::future::BoxFuture;
 use crate::dispatch::{Call, Dispatch};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, ScheduleName, TenantId};
+use crate::store::RecordedKind;
+use crate::trace::Context;
 
 /// First pause when the server or the tenant is busy; each further one is twice as long.
 const BUSY_PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -130,6 +132,8 @@ fn call(job: &Job) -> Call {
         method: "POST".to_owned(),
         target: job.path.clone(),
         fields: fields.into_bytes(),
+        recorded_as: Some(RecordedKind::Scheduled),
+        trace: Context::new(job.invocation),
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         secure: false,
         body: Box::new(move |_| async move { Ok(body) }.boxed()),

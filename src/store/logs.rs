@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::schema::{LOGS, Tables};
-use super::{Error, Fault, Shared};
+use super::schema::{LOG_STATE, LOGS, Tables};
+use super::{Error, Fault, InvocationRecord, Shared, invocations};
 use crate::id::{FunctionName, TenantId};
-use crate::limits;
+use crate::{clock, limits};
 
 /// Most lines that one read answers.
 const READ_LINES_MAX: usize = 1000;
@@ -59,17 +60,35 @@ pub struct LogLine {
     pub version: u64,
 }
 
-/// A line on its way to the writer.
+/// What a search of lines found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundLines {
+    /// In ascending order, each with its cursor.
+    pub lines: Vec<(u64, LogLine)>,
+    /// The highest cursor that was looked at; `None` if there was no line at all.
+    pub cursor: Option<u64>,
+}
+
+/// A line or a record on its way to the writer.
 pub(super) struct Record {
     owner: Arc<(TenantId, FunctionName)>,
-    invocation: String,
-    json: Vec<u8>,
+    entry: Entry,
+}
+
+enum Entry {
+    Line(LogLine),
+    /// Comes behind its lines.
+    Invocation(Box<InvocationRecord>),
 }
 
 impl Record {
     /// About what this holds in memory.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.invocation.len() + self.json.len()
+        let entry = match &self.entry {
+            Entry::Line(line) => line.message.len() + line.invocation.len(),
+            Entry::Invocation(record) => record.bytes(),
+        };
+        size_of::<Self>() + entry
     }
 }
 
@@ -89,16 +108,39 @@ impl Logs {
     /// Never waits: lines that find [`limits::LOG_QUEUE_LEN`] others waiting, or 32 MiB of them,
     /// are dropped and counted in [`Logs::dropped`].
     pub fn append(&self, tenant: &TenantId, function: &FunctionName, lines: Vec<LogLine>) {
+        self.push(tenant, function, lines, None);
+    }
+
+    /// [`Logs::append`] of an invocation's lines, and of its record behind them. The record is
+    /// dropped and counted like a line, and is there without the lines that were.
+    pub fn append_invocation(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        lines: Vec<LogLine>,
+        record: InvocationRecord,
+    ) {
+        self.push(tenant, function, lines, Some(Box::new(record)));
+    }
+
+    /// What is stored is written as JSON by the writer: nobody waits for that.
+    fn push(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        lines: Vec<LogLine>,
+        record: Option<Box<InvocationRecord>>,
+    ) {
         let owner = Arc::new((tenant.clone(), function.clone()));
-        let records = lines.into_iter().filter_map(|mut line| {
+        let lines = lines.into_iter().map(|mut line| {
             let end = line.message.floor_char_boundary(limits::LOG_LINE_BYTES_MAX);
             line.message.truncate(end);
-            Some(Record {
-                owner: Arc::clone(&owner),
-                // Such a struct always has a JSON text; a line is never worth an error.
-                json: serde_json::to_vec(&line).ok()?,
-                invocation: line.invocation,
-            })
+            Entry::Line(line)
+        });
+        let entries = lines.chain(record.map(Entry::Invocation));
+        let records = entries.map(|entry| Record {
+            owner: Arc::clone(&owner),
+            entry,
         });
         self.shared.queue.append(records.collect());
     }
@@ -152,6 +194,66 @@ impl Logs {
         })
     }
 
+    /// Looks for lines that are wanted: with `after` from there on, oldest first; without, from the
+    /// newest on, back. Answers them in ascending order. Ends with `limit` lines, or when it has
+    /// looked at [`limits::SCAN_BYTES_MAX`], or for about [`limits::SCAN_MS_MAX`]. Blocks as long.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Closed`].
+    pub fn search(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        after: Option<u64>,
+        limit: usize,
+        wanted: &mut dyn FnMut(&LogLine) -> bool,
+    ) -> Result<FoundLines, Error> {
+        let (tenant, function) = (tenant.as_str(), function.as_str());
+        let until = clock::monotonic() + Duration::from_millis(limits::SCAN_MS_MAX);
+        let first = after.map_or(0, |after| after.saturating_add(1));
+        self.shared.read(|transaction| {
+            let table = transaction.open_table(LOGS)?;
+            let range = (tenant, function, first)..=(tenant, function, u64::MAX);
+            let mut range = table.range::<(&str, &str, u64)>(range)?;
+            let mut found = FoundLines::default();
+            let mut bytes = 0;
+            while found.lines.len() < limit && bytes < limits::SCAN_BYTES_MAX {
+                let entry = match after {
+                    Some(_) => range.next(),
+                    None => range.next_back(),
+                };
+                let Some(entry) = entry else { break };
+                let (key, stored) = entry?;
+                let (cursor, json) = (key.value().2, stored.value().1);
+                bytes += json.len();
+                let line = serde_json::from_slice(json).map_err(Fault::Record)?;
+                found.cursor = found.cursor.max(Some(cursor));
+                if wanted(&line) {
+                    found.lines.push((cursor, line));
+                }
+                if clock::monotonic() >= until {
+                    break;
+                }
+            }
+            if after.is_none() {
+                found.lines.reverse();
+            }
+            Ok(found)
+        })
+    }
+
+    /// The cursor of the oldest line that a function has, and the one that its next line gets.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Closed`].
+    pub fn bounds(&self, tenant: &TenantId, function: &FunctionName) -> Result<(u64, u64), Error> {
+        self.shared.read(|transaction| {
+            let table = transaction.open_table(LOG_STATE)?;
+            let state = table.get((tenant.as_str(), function.as_str()))?;
+            Ok(state.map_or((1, 1), |state| state.value()))
+        })
+    }
+
     /// Changes whenever lines of any function have become readable; for long polls.
     ///
     /// Subscribe first, read second, wait third: then no line is missed.
@@ -165,7 +267,7 @@ impl Logs {
         let _ = self.shared.queue.flush_logs().await;
     }
 
-    /// Lines dropped since the store was opened.
+    /// Lines and records of invocations dropped since the store was opened.
     pub fn dropped(&self) -> u64 {
         self.shared.queue.logs_dropped()
     }
@@ -181,11 +283,22 @@ pub(super) fn store(tables: &mut Tables<'_>, records: &[Record]) -> Result<(), F
         let name = (tenant.as_str(), function.as_str());
         let state = tables.log_state.get(name)?.map(|state| state.value());
         let (mut first, mut next) = state.unwrap_or((1, 1));
+        let mut invocations = Vec::new();
         for record in records {
-            let line = (record.invocation.as_str(), record.json.as_slice());
-            tables.logs.insert((name.0, name.1, next), line)?;
-            next += 1;
+            match &record.entry {
+                Entry::Line(line) => {
+                    // Such a struct always has a JSON text; a line is never worth an error.
+                    let Ok(json) = serde_json::to_vec(line) else {
+                        continue;
+                    };
+                    let stored = (line.invocation.as_str(), json.as_slice());
+                    tables.logs.insert((name.0, name.1, next), stored)?;
+                    next += 1;
+                }
+                Entry::Invocation(record) => invocations.push((next, &**record)),
+            }
         }
+        invocations::store(tables, name, &invocations)?;
         let kept = u64::try_from(limits::LOG_LINES_KEPT).unwrap_or(u64::MAX);
         if next - first > kept + TRIM_SLACK {
             let oldest = next - kept;
@@ -195,17 +308,20 @@ pub(super) fn store(tables: &mut Tables<'_>, records: &[Record]) -> Result<(), F
                 .retain_in::<(&str, &str, u64), _>(range, |_, _| false)?;
             first = oldest;
         }
-        tables.log_state.insert(name, (first, next))?;
+        if state != Some((first, next)) && next > 1 {
+            tables.log_state.insert(name, (first, next))?;
+        }
     }
     Ok(())
 }
 
-/// Deletes every stored line of a function; its cursors go on where they were.
+/// Deletes every stored line and record of a function; its cursors go on where they were.
 pub(super) fn delete(
     tables: &mut Tables<'_>,
     tenant: &TenantId,
     function: &FunctionName,
 ) -> Result<(), Fault> {
+    invocations::delete(tables, tenant, function)?;
     let name = (tenant.as_str(), function.as_str());
     let Some((_, next)) = tables.log_state.get(name)?.map(|state| state.value()) else {
         return Ok(());

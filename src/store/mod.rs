@@ -11,11 +11,13 @@
 mod audit;
 mod file;
 mod functions;
+mod invocations;
 mod keys;
 mod kv;
 mod logs;
 mod policies;
 mod queue;
+mod retention;
 mod schedules;
 mod schema;
 mod tenants;
@@ -36,10 +38,15 @@ pub use functions::{
     Base, Deployment, Evaluation, Expected, FunctionChange, FunctionSummary, Functions,
     NewDeployment, Serving, Split, Stored, Tags,
 };
+pub use invocations::{
+    Cost, Ending, Found, InvocationRecord, Invocations, Lines, RecordedError, RecordedKind, Scan,
+    Wanted,
+};
 pub use keys::{ApiKey, KeyInfo, Keys, NewKey, Refused, Scope};
 pub use kv::{Namespace, Page};
-pub use logs::{Level, LogLine, Logs};
+pub use logs::{FoundLines, Level, LogLine, Logs};
 pub use policies::Policies;
+pub use retention::{Retention, RetentionSet};
 pub use schedules::{
     Missed, NewRun, Overlap, Progress, Retries, Run, RunState, Schedule, ScheduleEntry,
     ScheduleKey, ScheduleSettings, Schedules, Trigger,
@@ -48,6 +55,7 @@ pub use tenants::{QuotaChange, Quotas, Tenant, TenantChange, TenantUsage, Tenant
 
 use crate::error::Code;
 use crate::id::TenantId;
+use crate::metrics::Durations;
 use crate::{clock, limits};
 
 /// Answers the Unix time in milliseconds; tests hand in their own.
@@ -345,6 +353,12 @@ struct Shared {
     tenants: tenants::TenantCache,
     /// Counts the transactions that held log lines.
     log_commits: watch::Sender<u64>,
+    /// How long transactions take.
+    commits: Durations,
+    /// What is kept of invocations where nothing is set.
+    retention: RwLock<Retention>,
+    /// The writer is to look now for what is too old.
+    clean_wanted: AtomicBool,
     reopen: Reopen,
 }
 
@@ -386,6 +400,11 @@ impl Shared {
         outcome.map_err(Error::from)
     }
 
+    fn retention_default(&self) -> Retention {
+        let retention = self.retention.read();
+        *retention.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn begin_write(&self) -> Result<WriteTransaction, Fault> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         Ok(database.as_ref().ok_or(Fault::NotOpen)?.begin_write()?)
@@ -420,6 +439,15 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         *database = Some(opened);
     }
+}
+
+/// What waits for the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Writes.
+    pub writes: usize,
+    /// Log lines and records of invocations.
+    pub lines: usize,
 }
 
 /// The store: owns the data file and the writer thread.
@@ -465,6 +493,9 @@ impl Store {
             keys: keys::KeyCache::default(),
             tenants: tenants::TenantCache::default(),
             log_commits: watch::Sender::new(0),
+            commits: Durations::of_commits(),
+            retention: RwLock::new(Retention::DEFAULT),
+            clean_wanted: AtomicBool::new(false),
             reopen,
         });
         shared.load(&database)?;
@@ -518,6 +549,31 @@ impl Store {
     /// The log lines of functions.
     pub fn logs(&self) -> Logs {
         Logs::new(Arc::clone(&self.shared))
+    }
+
+    /// The records of invocations.
+    pub fn invocations(&self) -> Invocations {
+        Invocations::new(Arc::clone(&self.shared))
+    }
+
+    /// How long its transactions take, from begin to durable.
+    pub fn commit_durations(&self) -> Durations {
+        self.shared.commits.clone()
+    }
+
+    /// What waits for the writer at this moment.
+    pub fn waiting(&self) -> Waiting {
+        let (writes, lines) = self.shared.queue.len();
+        Waiting { writes, lines }
+    }
+
+    /// Sets what is kept of invocations where nothing is set for their function.
+    pub fn set_retention_default(&self, retention: Retention) {
+        {
+            let current = self.shared.retention.write();
+            *current.unwrap_or_else(PoisonError::into_inner) = retention;
+        }
+        self.shared.clean_soon();
     }
 
     /// Refuses new writes, commits all that wait and closes the file. Blocks until then.

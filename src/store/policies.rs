@@ -11,6 +11,7 @@ use redb::ReadableTable;
 
 use super::schema::{POLICIES, Tables};
 use super::{Error, Fault, Shared};
+use crate::id::TenantId;
 use crate::limits::POLICIES_CACHED_MAX;
 use crate::policies::{Policy, Scope};
 

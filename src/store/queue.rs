@@ -177,6 +177,12 @@ impl Queue {
         answer
     }
 
+    /// How many commands, and how many log lines and records wait.
+    pub(super) fn len(&self) -> (usize, usize) {
+        let waiting = self.lock();
+        (waiting.commands.len(), waiting.logs.len())
+    }
+
     /// Log lines dropped since the store was opened.
     pub(super) fn logs_dropped(&self) -> u64 {
         self.lock().logs_dropped

@@ -11,6 +11,7 @@ use redb::{
 
 use super::functions::Activation;
 use super::policies::PolicyChange;
+use super::retention::Retention;
 use super::{Fault, Shared};
 use crate::clock;
 
@@ -25,6 +26,7 @@ type NumberedKey = (&'static str, &'static str, u64);
 type ScheduleKey = (&'static str, &'static str, &'static str);
 type ScheduleRunKey = (&'static str, &'static str, &'static str, u64);
 type DigestKey = (&'static str, &'static str, &'static str, u64);
+type InvocationKey = (&'static str, &'static str, u128);
 
 /// (tenant, key) → (expiry in Unix ms or 0 for none, value).
 pub(super) const KV: TableDefinition<'static, TenantKey, (u64, &[u8])> = TableDefinition::new("kv");
@@ -105,6 +107,15 @@ pub(super) const AUDIT_TENANTS: TableDefinition<'static, (&str, u64), ()> =
 /// Tenant → how many entries it has in [`AUDIT_TENANTS`].
 pub(super) const AUDIT_COUNTS: TableDefinition<'static, &str, u64> =
     TableDefinition::new("audit.counts");
+/// (tenant, function, invocation's number) → (cursor behind its last log line, its record as JSON).
+pub(super) const INVOCATIONS: TableDefinition<'static, InvocationKey, (u64, &[u8])> =
+    TableDefinition::new("invocations");
+/// (tenant, function) → how many entries [`INVOCATIONS`] has of it; 1 and up.
+pub(super) const INVOCATION_COUNTS: TableDefinition<'static, TenantKey, u64> =
+    TableDefinition::new("invocations.counts");
+/// (tenant, function) → (milliseconds, records) that it is set to keep, each 0 for the default.
+pub(super) const RETENTION: TableDefinition<'static, TenantKey, (u64, u64)> =
+    TableDefinition::new("retention");
 
 /// Bytes of a bundle in one entry: small enough to allocate, large enough to be few.
 pub(super) const BUNDLE_CHUNK_BYTES: usize = 1 << 20;
@@ -133,6 +144,11 @@ pub(super) struct Tables<'t> {
     pub(super) audit: Table<'t, u64, &'static [u8]>,
     pub(super) audit_tenants: Table<'t, (&'static str, u64), ()>,
     pub(super) audit_counts: Table<'t, &'static str, u64>,
+    pub(super) invocations: Table<'t, InvocationKey, (u64, &'static [u8])>,
+    pub(super) invocation_counts: Table<'t, TenantKey, u64>,
+    pub(super) retention: Table<'t, TenantKey, (u64, u64)>,
+    /// Where nothing is set for a function.
+    pub(super) retention_default: Retention,
     /// Unix time in milliseconds at which this transaction happens.
     pub(super) now_ms: u64,
     /// Changes of active deployments, in order; applied to the cache after the commit.
@@ -172,6 +188,10 @@ impl<'t> Tables<'t> {
             audit: transaction.open_table(AUDIT)?,
             audit_tenants: transaction.open_table(AUDIT_TENANTS)?,
             audit_counts: transaction.open_table(AUDIT_COUNTS)?,
+            invocations: transaction.open_table(INVOCATIONS)?,
+            invocation_counts: transaction.open_table(INVOCATION_COUNTS)?,
+            retention: transaction.open_table(RETENTION)?,
+            retention_default: Retention::DEFAULT,
             now_ms,
             activations: Vec::new(),
             policy_changes: Vec::new(),

@@ -18,14 +18,17 @@ use tokio::sync::oneshot;
 use super::functions::Activation;
 use super::policies::PolicyChange;
 use super::queue::{Command, Work};
+use super::retention::{Cleaner, Due};
 use super::schema::{Afterwards, Tables};
-use super::{Error, Fault, Shared, kv, logs};
+use super::{Error, Fault, Shared, kv, logs, retention};
 use crate::clock;
 
 /// How often expired keys are looked for, under load and when idle.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Most expired keys removed in one transaction.
 const SWEEP_KEYS_MAX: usize = 1000;
+/// How often records and lines that are too old are looked for.
+const CLEAN_EVERY: Duration = Duration::from_secs(60);
 /// First pause between two attempts to open the file again; each failure doubles it.
 const REOPEN_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// Longest pause between two attempts to open the file again.
@@ -110,14 +113,32 @@ struct Committed {
     activations: Vec<Activation>,
     policy_changes: Vec<PolicyChange>,
     afterwards: Vec<Afterwards>,
+    /// Some of what is too old is still there.
+    clean_again: bool,
     /// The sweep found as many keys as it may remove: there are probably more.
     sweep_again: bool,
+}
+
+/// What a transaction does besides what waits.
+struct Chores {
+    /// Remove expired keys.
+    sweep: bool,
+    /// Remove what is too old.
+    clean: Due,
+}
+
+impl Chores {
+    fn are_any(&self) -> bool {
+        self.sweep || self.clean.is_any()
+    }
 }
 
 /// The state of the writer thread.
 struct Writer {
     shared: Arc<Shared>,
     sweep_at: Instant,
+    clean_at: Instant,
+    cleaner: Cleaner,
     reopen_at: Instant,
     /// Grows with every attempt since the last commit.
     reopen_pause: Duration,
@@ -139,6 +160,9 @@ pub(super) fn run(shared: Arc<Shared>) {
     let mut writer = Writer {
         shared,
         sweep_at: now + SWEEP_EVERY,
+        // Not at once: the one who opens the store says first what is kept.
+        clean_at: now + CLEAN_EVERY,
+        cleaner: Cleaner::default(),
         reopen_at: now,
         reopen_pause: REOPEN_PAUSE_MIN,
     };
@@ -155,7 +179,7 @@ pub(super) fn run(shared: Arc<Shared>) {
 impl Writer {
     fn tick_at(&self) -> Instant {
         if self.shared.is_open() {
-            self.sweep_at
+            self.sweep_at.min(self.clean_at)
         } else {
             self.reopen_at
         }
@@ -168,23 +192,35 @@ impl Writer {
         if !self.shared.is_open() {
             self.reopen();
         }
-        let sweep = self.sweep_is_due();
-        if sweep || !work.commands.is_empty() || !work.logs.is_empty() {
-            self.batch(work, sweep);
+        let chores = Chores {
+            sweep: self.sweep_is_due(),
+            clean: self.look_for_old(),
+        };
+        if chores.are_any() || !work.commands.is_empty() || !work.logs.is_empty() {
+            self.batch(work, &chores);
         }
     }
 
     /// Runs one transaction and answers everyone in it.
-    fn batch(&mut self, mut work: Work, sweep: bool) {
+    fn batch(&mut self, mut work: Work, chores: &Chores) {
         let shared = Arc::clone(&self.shared);
-        let outcome = catch_unwind(AssertUnwindSafe(|| transact(&shared, &mut work, sweep)))
+        let begun = clock::monotonic();
+        let outcome = catch_unwind(AssertUnwindSafe(|| transact(&shared, &mut work, chores)))
             .unwrap_or_else(|panic| Err(Fault::from_panic(panic.as_ref())));
         let lines = u64::try_from(work.logs.len()).unwrap_or(u64::MAX);
         match outcome {
             Ok(committed) => {
+                shared.commits.note(begun.elapsed().as_secs_f64());
                 self.reopen_pause = REOPEN_PAUSE_MIN;
+                let now = clock::monotonic();
                 if committed.sweep_again {
-                    self.sweep_at = clock::monotonic();
+                    self.sweep_at = now;
+                }
+                if committed.clean_again {
+                    self.cleaner.rewind();
+                }
+                if committed.clean_again || chores.clean.more {
+                    self.clean_at = now;
                 }
                 shared.active.apply(committed.activations);
                 shared.policies.apply(committed.policy_changes);
@@ -224,6 +260,23 @@ impl Writer {
         }
         self.sweep_at = now + SWEEP_EVERY;
         kv::any_expired(&self.shared).unwrap_or(false)
+    }
+
+    /// Functions that keep more than they are to, looking at most once per interval, or when
+    /// someone asked.
+    fn look_for_old(&mut self) -> Due {
+        let now = clock::monotonic();
+        if self.shared.clean_wanted.swap(false, Ordering::AcqRel) {
+            self.cleaner.rewind();
+        } else if now < self.clean_at {
+            return Due::default();
+        }
+        self.clean_at = now + CLEAN_EVERY;
+        let due = self.cleaner.look(&self.shared).unwrap_or_default();
+        if due.more && !due.is_any() {
+            self.clean_at = now;
+        }
+        due
     }
 
     /// Closes the file; until it is open again every read and write is refused.
@@ -267,15 +320,17 @@ impl Writer {
 }
 
 /// One transaction, from begin to durable.
-fn transact(shared: &Shared, work: &mut Work, sweep: bool) -> Result<Committed, Fault> {
+fn transact(shared: &Shared, work: &mut Work, chores: &Chores) -> Result<Committed, Fault> {
     let mut transaction = shared.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     let mut tables = Tables::open(&transaction, (shared.clock)())?;
+    tables.retention_default = shared.retention_default();
     for command in &mut work.commands {
         command.run(&mut tables)?;
     }
     logs::store(&mut tables, &work.logs)?;
-    let sweep_again = sweep && kv::sweep(&mut tables, SWEEP_KEYS_MAX)? == SWEEP_KEYS_MAX;
+    let clean_again = chores.clean.is_any() && retention::clean(&mut tables, &chores.clean)?;
+    let sweep_again = chores.sweep && kv::sweep(&mut tables, SWEEP_KEYS_MAX)? == SWEEP_KEYS_MAX;
     let activations = std::mem::take(&mut tables.activations);
     let policy_changes = std::mem::take(&mut tables.policy_changes);
     let afterwards = std::mem::take(&mut tables.afterwards);
@@ -285,6 +340,7 @@ fn transact(shared: &Shared, work: &mut Work, sweep: bool) -> Result<Committed, 
         activations,
         policy_changes,
         afterwards,
+        clean_again,
         sweep_again,
     })
 }

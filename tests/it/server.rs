@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ampoule::app::App;
 use ampoule::clock;
-use ampoule::config::{Config, RawConfig, Resolver};
+use ampoule::config::{Config, Observe, RawConfig, Resolver};
 use ampoule::policies::Preset;
 use ampoule::server::{self, HttpSettings};
 use ampoule::store::Clock;
@@ -52,6 +52,8 @@ pub struct Options {
     pub data: Option<Arc<TempDir>>,
     /// A clock that the test moves, for kv expiries and schedules; by default the system's.
     pub clock: Option<Clock>,
+    /// What is kept and told of what happens.
+    pub observe: Observe,
 }
 
 impl Default for Options {
@@ -67,6 +69,7 @@ impl Default for Options {
             resolver: None,
             data: None,
             clock: None,
+            observe: Observe::default(),
         }
     }
 }
@@ -105,6 +108,7 @@ impl Server {
         .expect("the configuration is valid");
         config.program = PathBuf::from(env!("CARGO_BIN_EXE_ampoule"));
         config.resolver = options.resolver;
+        config.observe = options.observe;
         if let Some(swaps) = options.swaps {
             config.swaps_path = swaps;
         }

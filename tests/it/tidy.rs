@@ -18,7 +18,11 @@ const LEAVES: &[&str] = &[
     "limits",
     "policies",
     "secret",
+    "metrics",
+    "redact",
+    "search",
     "telemetry",
+    "trace",
 ];
 
 /// Which modules a module may import, besides itself and the leaves. Imports point down.
@@ -65,6 +69,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// The modules that know a foreign crate; everywhere else it does not exist.
 const HOMES: &[(&str, &[&str])] = &[
+    ("aho_corasick", &["redact"]),
     ("async_compression", &["outbound"]),
     ("axum", &["http", "server"]),
     ("chrono_tz", &["schedules"]),
@@ -75,9 +80,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["outbound", "server"]),
     ("indicatif", &["cli"]),
     ("notify", &["cli"]),
+    ("opentelemetry", &["trace"]),
+    ("opentelemetry_otlp", &["trace"]),
+    ("opentelemetry_sdk", &["trace"]),
     ("oxc_ast", &["transform"]),
     ("oxc_parser", &["transform"]),
     ("oxc_transformer", &["transform"]),
+    ("prometheus_client", &["metrics"]),
     ("rand", &["clock", "id"]),
     ("redb", &["store"]),
     ("reqwest", &["cli"]),

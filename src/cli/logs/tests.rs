@@ -23,6 +23,13 @@ fn page(lines: &[Value], cursor: &str) -> fake::Answer {
     fake::json(200, &json!({ "lines": lines, "cursor": cursor }))
 }
 
+/// A server that has no place for a live tail.
+fn no_tail(seen: &Seen) -> fake::Answer {
+    assert!(seen.target.contains("/logs/stream?"), "{}", seen.target);
+    let title = "Too many live tails are open";
+    fake::problem(429, "tails_exceeded", title, title)
+}
+
 fn query(seen: &Seen) -> Vec<&str> {
     let (_, query) = seen.target.split_once('?').unwrap();
     query.split('&').collect()
@@ -132,9 +139,9 @@ async fn an_unknown_function_ends_it_with_advice() {
 #[tokio::test]
 async fn following_goes_on_from_the_cursor_and_through_a_restart() {
     let asked = AtomicUsize::new(0);
-    let server = Fake::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+    let server = Fake::start(move |seen| match asked.fetch_add(1, Ordering::SeqCst) {
         0 => page(&[line("old", INVOCATION)], "1"),
-        1 => page(&[], "1"),
+        1 => no_tail(seen),
         2 => Err(io::Error::other("restarting")),
         3 => page(&[line("new", INVOCATION)], "2"),
         _ => fake::problem(
@@ -154,7 +161,8 @@ async fn following_goes_on_from_the_cursor_and_through_a_restart() {
     assert_eq!(messages, ["old", "new"]);
     let seen = server.seen();
     assert_eq!(query(&seen[0]), ["limit=100"]);
-    for request in &seen[1..4] {
+    assert_eq!(query(&seen[1]), ["after=1"]);
+    for request in &seen[2..4] {
         assert_eq!(query(request), ["limit=100", "wait_ms=10000", "after=1"]);
     }
     assert!(query(&seen[4]).contains(&"after=2"));
@@ -163,9 +171,10 @@ async fn following_goes_on_from_the_cursor_and_through_a_restart() {
 #[tokio::test]
 async fn following_may_begin_with_no_old_lines() {
     let asked = AtomicUsize::new(0);
-    let server = Fake::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+    let server = Fake::start(move |seen| match asked.fetch_add(1, Ordering::SeqCst) {
         0 => page(&[line("old", INVOCATION)], "1"),
-        1 => page(&[line("new", INVOCATION)], "2"),
+        1 => no_tail(seen),
+        2 => page(&[line("new", INVOCATION)], "2"),
         _ => fake::problem(500, "internal", "The server failed", "see the server's log"),
     })
     .await;
@@ -181,4 +190,37 @@ async fn following_may_begin_with_no_old_lines() {
         "{}",
         ran.err
     );
+}
+
+#[tokio::test]
+async fn following_reads_a_live_tail_and_connects_again_with_the_last_cursor() {
+    let asked = AtomicUsize::new(0);
+    let event = |id: u32, message: &str| {
+        format!(
+            "id: {id}\nevent: line\ndata: {}\n\n",
+            line(message, INVOCATION)
+        )
+    };
+    let first = format!(": alive\n\n{}{}", event(4, "four"), event(5, "five"));
+    let second = format!(
+        "{}event: end\ndata: {{\"reason\":\"too_slow\"}}\n\n",
+        event(6, "six")
+    );
+    let server = Fake::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => page(&[line("old", INVOCATION)], "3"),
+        1 => fake::answer(200, "text/event-stream", first.clone()),
+        2 => fake::answer(200, "text/event-stream", second.clone()),
+        _ => fake::problem(500, "internal", "The server failed", "see the server's log"),
+    })
+    .await;
+    let ran = server
+        .run(&["logs", "hello", "-f", "--search", "level:info"])
+        .await;
+    let messages: Vec<&str> = ran.out.lines().map(|line| &line[31..]).collect();
+    assert_eq!(messages, ["old", "four", "five", "six"]);
+    assert!(ran.err.contains("lines were deleted"), "{}", ran.err);
+    let seen = server.seen();
+    assert_eq!(query(&seen[1]), ["search=level%3Ainfo", "after=3"]);
+    assert_eq!(query(&seen[2]), ["search=level%3Ainfo", "after=5"]);
+    assert_eq!(query(&seen[3]), ["search=level%3Ainfo", "after=6"]);
 }
