@@ -227,8 +227,7 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::LoadThrew
         | Code::LoadExceeded
         | Code::HandlerMissing => StatusCode::UNPROCESSABLE_ENTITY,
-        Code::TenantBusy | Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Code::TenantBusy | Code::TailsExceeded => StatusCode::TOO_MANY_REQUESTS,
+        Code::TenantBusy | Code::RateLimited | Code::TailsExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         // The last five reach a function as exceptions first, or its log alone.
         Code::FunctionThrew
