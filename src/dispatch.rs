@@ -3,25 +3,22 @@
 //! After this module nobody sees a tenant's name, only grants.
 
 mod account;
+mod background;
 mod complete;
 mod meters;
 mod redactors;
 mod unattended;
 
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use self::account::Account;
@@ -30,7 +27,7 @@ use self::meters::{Meters, Place};
 use self::redactors::Redactors;
 use crate::deploy::{Images, from_store};
 use crate::error::{Code, Error};
-use crate::host::{Failure, Grants, Head, LogBuffer, Meter, Request, ResponseBody};
+use crate::host::{Failure, Grants, Head, LogBuffer, Meter, Promised, Request};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
 use crate::metrics::Metrics;
@@ -42,6 +39,8 @@ use crate::trace::{Carried, Context, Tracer};
 /// Reads the request's body, at most so many bytes of it.
 pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Error>> + Send>;
 
+pub use background::BodyStream;
+use background::{Attended, HangUp, Progress};
 pub use complete::{Completed, Cost, Exception, Failed};
 pub use unattended::Unattended;
 
@@ -91,33 +90,8 @@ pub struct Answer {
 pub enum AnswerBody {
     /// All of it.
     Whole(Bytes),
-    /// As the function writes it. Dropping it ends the invocation.
+    /// As the function writes it. Dropping it ends the invocation, unless that promised work.
     Streamed(BodyStream),
-}
-
-/// A body that is still being written; an error means that it broke off.
-#[derive(Debug)]
-pub struct BodyStream {
-    body: ResponseBody,
-    /// Cancels the invocation when the client goes away; disarmed at the end of the body.
-    hang_up: Option<DropGuard>,
-}
-
-impl Stream for BodyStream {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> Poll<Option<Self::Item>> {
-        let next = std::task::ready!(Pin::new(&mut self.body).poll_next(context));
-        if next.is_none()
-            && let Some(hang_up) = self.hang_up.take()
-        {
-            hang_up.disarm();
-        }
-        Poll::Ready(next)
-    }
 }
 
 /// What may run at once.
@@ -272,6 +246,7 @@ impl Dispatch {
             limits,
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
             responder,
+            promised: Promised::default(),
             log,
             meter: account.meter.clone(),
             trace: Carried::new(call.trace, account.recording.clone()),
@@ -292,34 +267,26 @@ impl Dispatch {
             image,
             invocation,
             mut account,
-            mut head,
+            head,
             ..
         } = begun;
         let places = self.shared.images.places();
         let id = account.deployment.id;
-        let mut running = Box::pin(async move {
+        let promised = invocation.promised.clone();
+        let running = async move {
             let finished = image.invoke(invocation).await;
             account.close(&finished).await;
             finished
-        });
-        let finished = tokio::select! {
-            biased;
-            finished = &mut running => finished,
-            Ok(head) = &mut head => {
-                let gone = CancellationToken::new();
-                let answer = answer(head, Some(gone.clone().drop_guard()));
-                self.shared.tasks.spawn(async move {
-                    tokio::select! {
-                        _finished = running => {}
-                        () = gone.cancelled() => {}
-                    }
-                });
-                return Ok(answer);
-            }
         };
-        match head.try_recv() {
-            Ok(head) => Ok(answer(head, None)),
-            Err(_none) => {
+        let tasks = self.shared.tasks.clone();
+        let mut attended = Attended::new(running.boxed(), head, promised, tasks);
+        let finished = match attended.progress().await {
+            Progress::Finished(finished) => finished,
+            Progress::Answered(head) => return Ok(answer(head, Some(attended.go_on()))),
+        };
+        match attended.take_head() {
+            Some(head) => Ok(answer(head, None)),
+            None => {
                 let translate = |place: &str| places.translate_place(id, place);
                 Err(unanswered(finished.outcome, translate))
             }
@@ -455,7 +422,7 @@ impl Permits {
     }
 }
 
-fn answer(head: Head, hang_up: Option<DropGuard>) -> Answer {
+fn answer(head: Head, hang_up: Option<HangUp>) -> Answer {
     let body = match head.body {
         Ok(whole) => {
             // Everything is here: what goes on afterwards is not the client's.
@@ -464,7 +431,7 @@ fn answer(head: Head, hang_up: Option<DropGuard>) -> Answer {
             }
             AnswerBody::Whole(whole)
         }
-        Err(body) => AnswerBody::Streamed(BodyStream { body, hang_up }),
+        Err(body) => AnswerBody::Streamed(BodyStream::new(body, hang_up)),
     };
     Answer {
         status: head.status,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ampoule::clock;
-use ampoule::host::{Grants, LoadSettings, LogBuffer, Request};
+use ampoule::host::{Grants, LoadSettings, LogBuffer, Promised, Request};
 use ampoule::id::TenantId;
 use ampoule::limits::Limits;
 use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
@@ -190,6 +190,7 @@ impl Host {
             limits,
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
             responder,
+            promised: Promised::default(),
             log: LogBuffer::new(limits.log_bytes),
             meter: Meter::default(),
             trace: Carried::default(),

@@ -87,6 +87,7 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "random", random)?;
     define(ctx, native, "randomFloat", random_float)?;
     define(ctx, native, "fail", fail)?;
+    define(ctx, native, "promised", invocation::promised)?;
     define(ctx, native, "done", || DONE.set(true))?;
     define(ctx, native, "touched", |ctx: Ctx<'js>, what: String| {
         loading::refuse_while_frozen(&ctx, &what)

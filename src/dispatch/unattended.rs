@@ -1,12 +1,12 @@
 //! Invocations that nobody waits for an answer of: those of schedules. They run to their end, and
 //! what is told of them is how that was.
 
-use futures_util::StreamExt;
+use futures_util::future::join;
 
+use super::background::read_away;
 use super::{Begun, Call, Dispatch};
 use crate::deploy::from_store;
 use crate::error::{Code, Error};
-use crate::host::Head;
 use crate::kind::Kind;
 
 /// How an invocation ended.
@@ -54,15 +54,7 @@ impl Dispatch {
             account.close(&finished).await;
             finished
         };
-        let answer = async move {
-            let head: Head = head.await.ok()?;
-            if let Err(mut body) = head.body {
-                // A streamed answer goes on as it is read.
-                while let Some(Ok(_)) = body.next().await {}
-            }
-            Some(head.status)
-        };
-        let (finished, status) = futures_util::future::join(running, answer).await;
+        let (finished, status) = join(running, read_away(head)).await;
         let code = finished.outcome.code();
         Ok(Unattended {
             status,

@@ -1,5 +1,8 @@
 //! Interface `invocation`: the request and its answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use wasmtime::bail;
@@ -40,6 +43,17 @@ pub struct Head {
 
 /// Where the answer goes, once.
 pub type Responder = oneshot::Sender<Head>;
+
+/// Whether the function promised work that goes on without its client.
+#[derive(Debug, Clone, Default)]
+pub struct Promised(Arc<AtomicBool>);
+
+impl Promised {
+    /// Whether it did by now.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// An exception that nothing caught.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +151,11 @@ impl invocation::Host for State {
         let (body, reader) = self.bodies.response()?;
         answer.send(Err(reader));
         Ok(body)
+    }
+
+    fn promised(&mut self) -> wasmtime::Result<()> {
+        self.promised.0.store(true, Ordering::Release);
+        Ok(())
     }
 
     fn fail(&mut self, failure: invocation::Failure) -> wasmtime::Result<()> {

@@ -20,7 +20,7 @@ use wasmtime::component::{HasSelf, Linker};
 pub use bodies::ResponseBody;
 pub use deployment::{LoadOutcome, LoadSettings, Loading, Refusal};
 pub use fetch::{SUBREQUEST_OUTCOMES, SubrequestOutcomes};
-pub use invocation::{Failure, Head, Request, Responder};
+pub use invocation::{Failure, Head, Promised, Request, Responder};
 pub use logging::{LogBuffer, LogEntry};
 pub use state::{Budget, Grants, Meter, State, Usage};
 

@@ -9,7 +9,7 @@ use wasmtime::ResourceLimiter;
 use super::bodies::Bodies;
 use super::deployment::Loading;
 use super::fetch::SubrequestOutcomes;
-use super::invocation::{Failure, Request, Responder};
+use super::invocation::{Failure, Promised, Request, Responder};
 use super::logging::LogBuffer;
 use super::operations::Operations;
 use super::wasi::Wasi;
@@ -108,6 +108,7 @@ pub struct State {
     pub(super) content: Bytes,
     pub(super) responder: Option<Responder>,
     pub(super) failure: Option<Failure>,
+    pub(super) promised: Promised,
     pub(super) log: LogBuffer,
     pub(super) loading: Option<Loading>,
     pub(super) wasi: Wasi,
@@ -123,12 +124,14 @@ impl State {
         request: Request,
         content: Bytes,
         responder: Responder,
+        promised: Promised,
         log: LogBuffer,
     ) -> Self {
         Self {
             request,
             content,
             responder: Some(responder),
+            promised,
             log,
             ..Self::bare(grants, budget)
         }
@@ -155,6 +158,7 @@ impl State {
             content: Bytes::new(),
             responder: None,
             failure: None,
+            promised: Promised::default(),
             log: LogBuffer::new(budget.limits.log_bytes),
             loading: None,
             trace: Carried::default(),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use wasmtime::Store;
 
 use super::{Image, Outcome};
-use crate::host::{Budget, Grants, LogBuffer, Request, Responder, State, Usage};
+use crate::host::{Budget, Grants, LogBuffer, Promised, Request, Responder, State, Usage};
 use crate::limits::{FUEL_SLICE, Limits};
 use crate::trace::Carried;
 
@@ -25,6 +25,8 @@ pub struct Invocation {
     pub deadline: Instant,
     /// Where the answer goes.
     pub responder: Responder,
+    /// Told when the function promises work that goes on without its client.
+    pub promised: Promised,
     /// Where its log goes.
     pub log: LogBuffer,
     /// Where it is written what was used, however it ends.
@@ -116,6 +118,7 @@ impl Image {
             invocation.request,
             invocation.content,
             invocation.responder,
+            invocation.promised,
             invocation.log,
         );
         state.carry(invocation.trace);

@@ -2,7 +2,7 @@
 //!
 //! It sleeps until the next tick of all, so what is not due costs nothing. A tick is decided in
 //! the store before anything runs, and each attempt is noted there before it begins: after a crash
-//! no tick runs twice, and an attempt that was cut off is known as such (ADR 0010). Runs take part
+//! no tick runs twice, and an attempt that was cut off is known as such (ADR 0011). Runs take part
 //! of the room that invocations have, and wait for it; none is dropped because many are due.
 //!
 //! What is due and in progress is in `agenda`, when ticks are in `timetable`, the life of one run

@@ -8,6 +8,7 @@
 
 mod async_context;
 mod audit;
+mod background;
 mod cli;
 mod crypto;
 mod deploy;

@@ -214,7 +214,9 @@ async fn what_fails_is_noted_with_its_code_and_tried_again() {
         .await;
     timed.pass(60 * MINUTE);
     let runs = timed
-        .runs("job/schedules/s", |runs| runs[0]["state"] == "retrying")
+        .runs("job/schedules/s", |runs| {
+            runs.first().is_some_and(|run| run["state"] == "retrying")
+        })
         .await;
     assert_eq!(runs[0]["code"], "function_threw");
     assert_eq!(runs[0]["next_attempt_ms"], START_MS + 60 * MINUTE + 500);

@@ -24,6 +24,8 @@ export class BodyWriter {
   isEnding = false;
   /** Whether it was broken off. */
   isAborted = false;
+  /** Whether the other side broke it off. */
+  isBroken = false;
 
   /** `events`: `onDrain()`; `onClose(isFinished)`, once. */
   constructor(body, events) {
@@ -102,7 +104,9 @@ export class BodyWriter {
 
   // The reader is gone, or the answer has become too large: nobody will see the rest.
   #broken() {
-    if (!this.#isClosed) this.#close(false);
+    if (this.#isClosed) return;
+    this.isBroken = true;
+    this.#close(false);
   }
 
   #close(isFinished) {

@@ -369,14 +369,17 @@ function reader(source) {
   };
 }
 
-/** A write to a body of the host, as a promise. */
-export function writeBody(id, chunk) {
+/** A write to a body of the host, as a promise. `refused`: called with the host's code, if any. */
+export function writeBody(id, chunk, refused) {
   return new PromiseConstructor((resolve, reject) => {
     native.bodyWrite(
       id,
       chunk,
       () => resolve(),
-      (failure) => reject(nativeError(failure)),
+      (failure) => {
+        if (refused !== undefined) refused(failure.code);
+        reject(nativeError(failure));
+      },
     );
   });
 }

@@ -9,6 +9,7 @@ import {
   PromiseResolve,
 } from './primordials.js';
 import { AbortController, AbortSignal } from './abort.js';
+import { waitUntil } from './background.js';
 import { Blob, File } from './blob.js';
 import { Buffer } from './buffer.js';
 import { builtin } from './builtins.js';
@@ -118,6 +119,7 @@ const globals = {
   reportError,
   self: globalThis,
   structuredClone,
+  waitUntil,
 };
 
 // What a loop over the global object sees, as in Node.

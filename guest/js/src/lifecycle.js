@@ -15,6 +15,8 @@ import { native } from './native.js';
 import { state } from './state.js';
 
 const { done, fail: reportFailure, respond } = native;
+/** The level of a warning, as the host counts levels. */
+const WARN = 3;
 
 /** Answers whole, in one call to the host. */
 export function answer(status, fields, body) {
@@ -138,6 +140,9 @@ export function refuseResult(message) {
 export function idle() {
   if (state.over) return;
   state.over = true;
+  if (state.promised && state.waits > 0) {
+    native.log(WARN, 'waitUntil: the function has stopped, and not all promises have settled');
+  }
   if (state.answerEnded) {
     done();
   } else if (state.answerBegun) {

@@ -155,6 +155,11 @@ function begin() {
   );
 }
 
+/** The client has gone away. As in Node, what is written then is nobody's concern. */
+function isBroken() {
+  return writer !== null && writer.isBroken;
+}
+
 /** A chunk as a string or bytes; other text encodings than UTF-8 become bytes. */
 function chunkOf(chunk, encoding) {
   if (typeof chunk === 'string') {
@@ -573,6 +578,7 @@ class ServerResponse extends EventEmitter {
   write(chunk, encoding, callback) {
     const isShort = typeof encoding === 'function';
     const part = chunkOf(chunk, isShort ? undefined : encoding);
+    if (isBroken()) return false;
     if (this.writableEnded) throw codedError('ERR_STREAM_WRITE_AFTER_END', 'write after end');
     if (!state.answerBegun) begin();
     return writer.write(part, isShort ? encoding : callback);
@@ -585,7 +591,7 @@ class ServerResponse extends EventEmitter {
     const hasChunk = chunk !== undefined && chunk !== null;
     const part = hasChunk ? chunkOf(chunk, encoding) : undefined;
     if (this.writableEnded) {
-      if (hasChunk) throw codedError('ERR_STREAM_WRITE_AFTER_END', 'write after end');
+      if (hasChunk && !isBroken()) throw codedError('ERR_STREAM_WRITE_AFTER_END', 'write after end');
       return this;
     }
     if (!state.answerBegun) {

@@ -24,6 +24,8 @@ export const state = {
   handlerReturned: false,
   /** What holds the end of the invocation back: see `hold`. */
   waits: 0,
+  /** The host was told that work is promised: see `waitUntil`. */
+  promised: false,
   /** The host was told that the invocation is over. */
   over: false,
   /** Breaks a streamed answer off. */

@@ -7,8 +7,8 @@ import {
   SafeTypeError,
   isObject,
 } from './primordials.js';
+import { waitUntil } from './background.js';
 import { pump, takeBody, writeBody } from './body.js';
-import { console } from './console.js';
 import { headersFromText, headersToText } from './headers.js';
 import {
   answer,
@@ -16,8 +16,6 @@ import {
   endAnswer,
   fail,
   handlerDone,
-  hold,
-  release,
   whenSettled,
 } from './lifecycle.js';
 import { native } from './native.js';
@@ -25,17 +23,11 @@ import { environmentCopy } from './process.js';
 import { state } from './state.js';
 import { incomingRequest, isForeignResponse, isResponse } from './web-message.js';
 
-const log = console.error;
-
 /** `ctx`, the third argument of a handler. */
 class ExecutionContext {
-  /** Keeps the invocation alive until a promise settles. */
+  /** See `waitUntil` in background.js. */
   waitUntil(promise) {
-    hold();
-    whenSettled(promise, release, (error) => {
-      log('waitUntil:', error);
-      release();
-    });
+    waitUntil(promise);
   }
 
   /** There is nothing to pass through to; for programs that call it. */
@@ -105,13 +97,18 @@ function send(response) {
 /** Writes chunk by chunk; each waits until the client's side has room. */
 function stream(status, fields, source) {
   const body = beginAnswer(status, fields, () => native.bodyAbort(body));
-  const pumping = pump(source, (chunk) => writeBody(body, chunk));
+  let isGone = false;
+  const refused = (code) => {
+    isGone = code === 'closed';
+  };
+  const pumping = pump(source, (chunk) => writeBody(body, chunk, refused));
   PromisePrototypeThen(
     pumping,
     () => {
       native.bodyClose(body);
       endAnswer();
     },
-    fail,
+    // Without its client the invocation goes on for what is promised alone.
+    (error) => (isGone ? endAnswer() : fail(error)),
   );
 }

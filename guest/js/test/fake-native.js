@@ -105,6 +105,9 @@
       control.calls.push('cancel');
       control.operations.delete(operation);
     },
+    promised() {
+      control.calls.push('promised');
+    },
     log(level, text) {
       control.logs.push([level, text]);
     },
