@@ -25,6 +25,7 @@ use self::account::Account;
 pub use self::meters::TenantCounts;
 use self::meters::{Meters, Place};
 use self::redactors::Redactors;
+use crate::binding::Bindings;
 use crate::deploy::{Images, from_store};
 use crate::error::{Code, Error};
 use crate::host::{Failure, Grants, Head, LogBuffer, Meter, Promised, Request};
@@ -113,6 +114,7 @@ struct Shared {
     store: Arc<Store>,
     images: Images,
     client: Arc<Client>,
+    bindings: Bindings,
     concurrency: Concurrency,
     total: Arc<Semaphore>,
     meters: Meters,
@@ -156,6 +158,7 @@ impl Dispatch {
         let meters = Meters::new(store.tenants(), concurrency.per_tenant);
         Self {
             shared: Arc::new(Shared {
+                bindings: Bindings::new(Arc::clone(&store), Arc::clone(&client)),
                 store,
                 images,
                 client,
@@ -213,9 +216,16 @@ impl Dispatch {
             let loaded = shared.images.get(&deployment).await;
             account.end_load(loading, loaded.as_ref().map(|(_, cold)| *cold));
             let (image, cold) = loaded?;
-            Ok((content, image, cold))
+            let bindings = match kind {
+                Kind::Event => {
+                    let bindings = shared.bindings.grant(&call.tenant, &call.function, call.id);
+                    Some(bindings.map_err(from_store)?)
+                }
+                Kind::Request | Kind::Workspace => None,
+            };
+            Ok((content, bindings, image, cold))
         };
-        let (content, image, cold) = match prepared.await {
+        let (content, bindings, image, cold) = match prepared.await {
             Ok(prepared) => prepared,
             Err(error) => {
                 let error: Error = error;
@@ -240,6 +250,7 @@ impl Dispatch {
                     Arc::clone(&shared.client),
                     shared.client.grant(&call.tenant),
                 )),
+                bindings,
                 files: None,
                 meter: Some(meter),
             },

@@ -100,6 +100,8 @@ codes! {
     SocketsExceeded    = "sockets_exceeded",     Function, "The function has too many WebSockets open";
     MessageTooLarge    = "message_too_large",    Function, "A WebSocket message is too large";
     KindMismatch       = "kind_mismatch",        Caller,   "The function is of another kind";
+    BindingNotFound    = "binding_not_found",    Caller,   "There is no such binding";
+    BindingInvalid     = "binding_invalid",      Caller,   "The binding is not valid";
     ResultInvalid      = "result_invalid",       Function, "The function's result cannot be answered as JSON";
     ScheduleInvalid    = "schedule_invalid",     Caller,   "The schedule is not valid";
     ScheduleNotFound   = "schedule_not_found",   Caller,   "There is no such schedule";

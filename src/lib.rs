@@ -10,6 +10,7 @@
 //! makes JavaScript of TypeScript. Everything else is a leaf.
 
 pub mod app;
+pub mod binding;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -142,6 +142,32 @@ pub const PAGE_MAX: usize = 1000;
 pub const IMAGES_MAX: usize = 2000;
 /// Deepest nesting of arrays and objects in an event, in parameters, and in a result.
 pub const JSON_DEPTH_MAX: usize = 100;
+/// Most bindings of a tenant.
+pub const BINDINGS_MAX: usize = 64;
+/// Largest definition of a binding as it is sent, in bytes.
+pub const BINDING_BODY_BYTES_MAX: u64 = 64 << 10;
+/// Longest URL of a binding, in bytes.
+pub const BINDING_URL_BYTES_MAX: usize = 2048;
+/// Most header fields of a binding.
+pub const BINDING_HEADERS_MAX: usize = 32;
+/// Largest total of their names and values, in bytes.
+pub const BINDING_HEADERS_BYTES_MAX: usize = 16 << 10;
+/// Most parameters of a binding.
+pub const BINDING_PARAMETERS_MAX: usize = 16;
+/// Largest schema of a binding's parameters, in bytes of JSON.
+pub const BINDING_SCHEMA_BYTES_MAX: usize = 16 << 10;
+/// Longest description of a binding, in bytes.
+pub const BINDING_DESCRIPTION_BYTES_MAX: usize = 1000;
+/// Most functions that a binding may be kept to.
+pub const BINDING_FUNCTIONS_MAX: usize = 100;
+/// How long a call of a binding may take unless it says otherwise, in milliseconds.
+pub const BINDING_TIMEOUT_MS: u64 = 5_000;
+/// Longest that a call of a binding may take, in milliseconds.
+pub const BINDING_TIMEOUT_MS_MAX: u64 = 60_000;
+/// Largest arguments of one call of a binding, in bytes of JSON.
+pub const BINDING_ARGUMENTS_BYTES_MAX: usize = 256 << 10;
+/// Largest answer to a call of a binding, in bytes.
+pub const BINDING_RESULT_BYTES_MAX: usize = 1 << 20;
 /// How long an image stays in memory that nobody asks for, in milliseconds.
 pub const IMAGE_IDLE_MS: u64 = 30 * 60 * 1000;
 /// Most schedules of one function.

@@ -91,6 +91,7 @@ impl Host {
             grants: Grants {
                 kv: Some(namespace),
                 network: Some((client, grant)),
+                bindings: None,
                 files: None,
                 meter: None,
             },

@@ -6,6 +6,7 @@
 //! [`scratch`] and [`preview1`] keep the sandbox small: where the host writes, and what the C
 //! library may ask for.
 
+mod binding;
 mod codec;
 mod compression;
 mod context;

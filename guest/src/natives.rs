@@ -18,7 +18,9 @@ use javy::quickjs::{
 use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_operations};
 use crate::operations::{self, Pending, Settle};
 use crate::resolver::Asker;
-use crate::{compression, context, crypto, loading, modules, scratch, text, wasi, websocket};
+use crate::{
+    binding, compression, context, crypto, loading, modules, scratch, text, wasi, websocket,
+};
 
 thread_local! {
     static CURRENT: Cell<*mut qjs::JSContext> = const { Cell::new(null_mut()) };
@@ -48,6 +50,7 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     compression::define(ctx, &native)?;
     context::define(ctx, &native)?;
     websocket::define_all(ctx, &native)?;
+    binding::define_all(ctx, &native)?;
     crypto::define(ctx, &native)?;
     Ok(native)
 }

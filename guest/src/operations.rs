@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use javy::quickjs::{Array, Ctx, Function, IntoJs, Object, Persistent, Result, Value};
 
 use crate::host::{bodies, fetch, kv, websocket as host_websocket};
-use crate::{scratch, text, websocket};
+use crate::{binding, scratch, text, websocket};
 
 /// Callbacks of the JavaScript layer: exactly one of them is called, once.
 pub struct Settle {
@@ -40,6 +40,8 @@ pub enum Pending {
     Write(Settle),
     /// A subrequest.
     Fetch(Settle),
+    /// A call of a binding.
+    Call(Settle),
     /// A new WebSocket.
     Connect(Settle),
     /// A message to a WebSocket.
@@ -67,7 +69,7 @@ impl Pending {
         match self {
             // There is one for each of a few sockets, and it may take forever.
             Self::Wait(_) | Self::Receive(_) => None,
-            Self::Kv(_) | Self::Fetch(_) | Self::Connect(_) => Some(Lane::Commands),
+            Self::Kv(_) | Self::Fetch(_) | Self::Call(_) | Self::Connect(_) => Some(Lane::Commands),
             Self::Read(_) => Some(Lane::Reads),
             Self::Write(_) | Self::Send(_) => Some(Lane::Writes),
         }
@@ -227,6 +229,9 @@ pub fn end(ctx: &Ctx<'_>, operation: u32) -> Result<()> {
         Some(Pending::Fetch(settle)) => {
             let result = fetch::finish(operation).map_err(|error| (error.code, error.message));
             done(ctx, settle, result, response)
+        }
+        Some(Pending::Call(settle)) => {
+            done(ctx, settle, binding::finish(operation), binding::answer)
         }
         Some(Pending::Connect(settle)) => {
             let result = host_websocket::finish_connect(operation);

@@ -41,13 +41,15 @@ Examples:
   ampoule deploy hello.js
   ampoule deploy ./shop --name shop --env CURRENCY=EUR --env-file .env
   ampoule deploy ./shop --name shop --tenant acme --limit wall_ms=5000
+  ampoule deploy greet.js --kind event               # then: ampoule call greet -d '{}'
   ampoule deploy ./shop --name shop --no-activate    # then: ampoule activate shop VERSION
 
 A folder is uploaded whole, node_modules included, but for .git. Symbolic links are followed
 while they stay inside the folder. Where a package.json with a lock file has no node_modules,
 npm, pnpm, yarn or bun installs them first, in a copy and without running their scripts.
 
-Limits, each for one request, and what they are when not given:
+Limits, each for one request, and what they are when not given (an event function has 5 seconds,
+5 MiB of memory, and 1 MiB for the event and for the result):
   wall_ms=30000                  time, waiting included, in milliseconds
   fuel=100000000000              CPU, in WebAssembly instructions
   memory_bytes=268435456         memory on top of what loading left
@@ -66,6 +68,10 @@ pub struct DeployArgs {
     name: Option<FunctionName>,
     #[command(flatten)]
     tenant: TenantArgs,
+    /// What the function is for: request, or event for one that is called with an event
+    #[arg(long, value_name = "KIND", default_value = "request", value_parser = ["request", "event"],
+        hide_default_value = true, hide_possible_values = true)]
+    kind: String,
     #[command(flatten)]
     settings: SettingsArgs,
     /// Only store the new version: the one that is active goes on answering
@@ -89,6 +95,9 @@ pub(super) async fn run(args: &DeployArgs, terminal: &mut Terminal) -> Result<()
         None => name_of(&args.path)?,
     };
     let mut settings = args.settings.read()?;
+    if args.kind != "request" {
+        settings.insert("kind".to_owned(), json!(args.kind));
+    }
     settings.insert("activate".to_owned(), json!(!args.no_activate));
     let settings = settings_header(&Value::Object(settings))?;
     let mut packages = Packages::default();
@@ -183,7 +192,12 @@ fn show(
         let name = if index == 0 { "evaluation" } else { "" };
         out.line(&format!("{}{text}", label(name)))?;
     }
-    if version.active {
+    if version.active && args.kind == "event" {
+        out.line(&format!(
+            "{}ampoule call {name} -d '{{}}'{tenant}",
+            label("try")
+        ))?;
+    } else if version.active {
         let pattern = args.settings.route.as_deref().unwrap_or_default();
         out.line(&format!("{}{url}{}", label("url"), printable(pattern)))?;
         let example = format!("{url}{}", example_path(pattern));

@@ -320,7 +320,7 @@ fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 }
 
 /// The bytes that `-d` stands for.
-fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
+pub(super) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
     let Some(source) = data.strip_prefix('@') else {
         return Ok(data.as_bytes().to_vec());
     };

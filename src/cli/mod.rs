@@ -5,6 +5,8 @@
 //! against any server. Results go to stdout, everything else to stderr; with `--json` both are
 //! JSON, one document a line.
 
+mod bindings;
+mod call;
 mod client;
 mod deploy;
 mod dev;
@@ -33,6 +35,8 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::bindings::BindingsArgs;
+pub use self::call::CallArgs;
 pub use self::client::{FunctionArgs, ServerArgs, TenantArgs};
 pub use self::deploy::DeployArgs;
 pub use self::dev::dev;
@@ -95,6 +99,8 @@ pub enum Command {
     Deploy(DeployArgs),
     /// Send one request to a function
     Invoke(InvokeArgs),
+    /// Call an event function with an event
+    Call(CallArgs),
     /// Show a function's log
     Logs(LogsArgs),
     /// Show a function's invocations: how they ended, what they cost, and their logs
@@ -123,6 +129,8 @@ pub enum Command {
     Schedules(SchedulesArgs),
     /// Say what functions may connect to
     Policy(PolicyArgs),
+    /// Manage the functions of the platform that event functions may call
+    Bindings(BindingsArgs),
     /// Transforms TypeScript for a server, which starts this itself
     #[command(hide = true)]
     Transform,
@@ -314,6 +322,11 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             let ended = invocations::retention(args, terminal).await;
             (args.json, ended.map(|()| 0))
         }
+        Command::Call(args) => (args.json, call::run(args, terminal).await.map(|()| 0)),
+        Command::Bindings(args) => (
+            args.action.json(),
+            bindings::run(args, terminal).await.map(|()| 0),
+        ),
         Command::Logs(args) => (args.json, logs::run(args, terminal).await.map(|()| 0)),
         Command::Versions(args) => (
             args.json,

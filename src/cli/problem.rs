@@ -178,6 +178,11 @@ impl Subject {
             Code::TenantBusy | Code::ServerBusy | Code::StorageBusy | Code::ShuttingDown => {
                 "try again in a moment".to_owned()
             }
+            Code::KindMismatch => format!(
+                "`ampoule invoke {function}{tenant}` sends a request, \
+                 `ampoule call {function}{tenant}` an event"
+            ),
+            Code::BindingNotFound => format!("ampoule bindings list{tenant}"),
             Code::Internal | Code::StorageUnavailable => "look into the server's log".to_owned(),
             _ => return None,
         };
@@ -351,6 +356,9 @@ impl Told {
             rows.push(("invocation", printable(invocation).into_owned()));
         }
         rows.extend(self.next.iter().map(|next| ("next", next.clone())));
+        if let Some(exception) = told_exception(&problem.body) {
+            rows.insert(0, ("thrown", exception));
+        }
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in rows {
             let padding = " ".repeat(width - name.len());
@@ -360,6 +368,20 @@ impl Told {
         }
         text
     }
+}
+
+/// What the function threw, where the server says so.
+fn told_exception(body: &Value) -> Option<String> {
+    let exception = body.get("exception")?;
+    let text = |name: &str| exception[name].as_str().unwrap_or_default();
+    let mut told = match text("name") {
+        "" => text("message").to_owned(),
+        name => format!("{name}: {}", text("message")),
+    };
+    if let Some(place) = exception["place"].as_str() {
+        told = format!("{told} at {place}");
+    }
+    Some(printable(&told).into_owned())
 }
 
 impl Excerpt {

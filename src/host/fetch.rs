@@ -156,10 +156,10 @@ impl State {
             let answer = answer.inspect_err(|error| note_blocked(&log, error));
             match (span, &answer) {
                 (Some(span), Ok(response)) => span.answered(response.status),
-                (Some(span), Err(error)) => span.failed(code(error)),
+                (Some(span), Err(error)) => span.failed(error.code()),
                 (None, _) => {}
             }
-            Outcome::Fetched(answer.map_err(|error| (code(&error).to_owned(), error.to_string())))
+            Outcome::Fetched(answer.map_err(|error| (error.code().to_owned(), error.to_string())))
         }))
     }
 }
@@ -168,29 +168,6 @@ impl State {
 pub(super) fn note_blocked(log: &LogBuffer, error: &outbound::Error) {
     if let Some(line) = error.blocked() {
         log.note(Level::Warn, &line);
-    }
-}
-
-/// The stable code of a failed subrequest or WebSocket; the lists are in `wit/fetch.wit` and
-/// `wit/websocket.wit`.
-pub(super) fn code(error: &outbound::Error) -> &'static str {
-    match error {
-        outbound::Error::InvalidUrl(_)
-        | outbound::Error::UnsupportedScheme
-        | outbound::Error::InvalidRequest(_) => "invalid_url",
-        outbound::Error::Denied { .. } => "denied",
-        outbound::Error::Dns { .. } => "dns",
-        outbound::Error::Connect { .. } => "connect",
-        outbound::Error::Tls { .. } => "tls",
-        outbound::Error::Timeout { .. } => "timeout",
-        outbound::Error::TooManyRedirects | outbound::Error::RedirectRefused(_) => "redirect",
-        outbound::Error::Body(_) => "body",
-        outbound::Error::Protocol(_) => "protocol",
-        outbound::Error::NotUpgraded { .. } => "upgrade",
-        outbound::Error::MessageTooLarge => "message_too_large",
-        outbound::Error::QueueFull => "queue_full",
-        outbound::Error::InvalidMessage(_) => "invalid",
-        outbound::Error::Closed => "closed",
     }
 }
 

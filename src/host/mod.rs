@@ -4,6 +4,7 @@
 //! acts, records. A function never names a tenant: what it may reach is in its [`Grants`].
 //! Bad input is an answer; a call that only a broken guest makes is a trap.
 
+mod binding;
 mod bodies;
 mod deployment;
 mod fetch;

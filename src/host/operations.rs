@@ -19,6 +19,7 @@ use wasmtime::bail;
 use super::State;
 use super::bindings::ampoule::host::{bodies, kv, operations, websocket};
 use super::websocket::Opened;
+use crate::binding::Refused;
 use crate::limits;
 use crate::outbound;
 
@@ -34,6 +35,8 @@ pub(super) enum Outcome {
     Written(Result<(), bodies::Error>),
     /// A subrequest.
     Fetched(Result<outbound::Response, (String, String)>),
+    /// A call of a binding.
+    Called(Result<String, Refused>),
     /// A WebSocket that was asked for and is not even tried.
     ConnectRefused(websocket::Error),
     /// A new WebSocket.

@@ -30,6 +30,8 @@ pub struct Grants {
     pub kv: Option<Namespace>,
     /// Requests and WebSockets to the outside.
     pub network: Option<(Arc<Client>, NetworkGrant)>,
+    /// Functions of the platform.
+    pub bindings: Option<crate::binding::Grant>,
     /// The folder that stands at `/app`, opened for reading.
     pub files: Option<PathBuf>,
     /// What the tenant uses over time.

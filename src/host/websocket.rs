@@ -8,7 +8,7 @@ use wasmtime::bail;
 
 use super::State;
 use super::bindings::ampoule::host::websocket;
-use super::fetch::{ANSWERED, Refused, code, headers, note_blocked};
+use super::fetch::{ANSWERED, Refused, headers, note_blocked};
 use super::operations::{Outcome, Work};
 use crate::limits::{
     FIELDS_BYTES_MAX, TARGET_BYTES_MAX, WEBSOCKET_PROTOCOLS_BYTES_MAX, WEBSOCKETS_MAX,
@@ -168,7 +168,7 @@ impl State {
 
 fn error(error: &outbound::Error) -> websocket::Error {
     websocket::Error {
-        code: code(error).to_owned(),
+        code: error.code().to_owned(),
         message: error.to_string(),
     }
 }

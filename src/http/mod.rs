@@ -6,6 +6,7 @@
 
 mod audit;
 mod auth;
+mod bindings;
 mod body;
 mod conditional;
 mod deploy;
@@ -230,6 +231,8 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(invocations::show))
         .routes(routes!(retention::show, retention::put))
         .routes(routes!(tail::stream))
+        .routes(routes!(bindings::list))
+        .routes(routes!(bindings::show, bindings::put, bindings::delete))
 }
 
 /// What the control plane answers is for the one who asked, and is what it says it is.

@@ -75,6 +75,8 @@ const PAGES: &[(&str, &str)] = pages!(
     sockets_exceeded,
     message_too_large,
     kind_mismatch,
+    binding_not_found,
+    binding_invalid,
     result_invalid,
     schedule_invalid,
     schedule_not_found,

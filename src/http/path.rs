@@ -12,6 +12,7 @@ use utoipa::{IntoParams, PartialSchema};
 use super::problem::Problem;
 use crate::error::Code;
 use crate::id::{FunctionName, InvalidName, KeyId, ScheduleName, TenantId};
+use crate::limits::NAME_BYTES_MAX;
 use crate::store::{self, ScheduleKey};
 
 /// The tenant that a path names.
@@ -22,6 +23,9 @@ pub(super) struct OfFunction(pub(super) TenantId, pub(super) FunctionName);
 
 /// The version that a path names.
 pub(super) struct OfVersion(pub(super) TenantId, pub(super) FunctionName, pub(super) u64);
+
+/// The binding that a path names; it need not be a name that a binding can have.
+pub(super) struct OfBinding(pub(super) TenantId, pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for OfTenant {
     type Rejection = Problem;
@@ -68,6 +72,18 @@ impl<S: Send + Sync> FromRequestParts<S> for OfSchedule {
             function: params.name("function")?,
             name: params.name("schedule")?,
         }))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfBinding {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self(
+            params.name("tenant")?,
+            params.get("binding").to_owned(),
+        ))
     }
 }
 
@@ -156,6 +172,20 @@ impl IntoParams for OfFunction {
         vec![
             parameter("tenant", TenantId::schema()),
             parameter("function", FunctionName::schema()),
+        ]
+    }
+}
+
+impl IntoParams for OfBinding {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let name = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("What functions call a binding"))
+            .max_length(Some(NAME_BYTES_MAX))
+            .pattern(Some("^[A-Za-z_$][A-Za-z0-9_$]*$"));
+        vec![
+            parameter("tenant", TenantId::schema()),
+            parameter("binding", name.into()),
         ]
     }
 }

@@ -200,7 +200,8 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::ArchiveInvalid
         | Code::SettingsInvalid
         | Code::ScheduleInvalid
-        | Code::PolicyInvalid => StatusCode::BAD_REQUEST,
+        | Code::PolicyInvalid
+        | Code::BindingInvalid => StatusCode::BAD_REQUEST,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
         Code::ForeignOrigin | Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound
@@ -208,8 +209,9 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::VersionNotFound
         | Code::ScheduleNotFound
         | Code::TenantNotFound
-        | Code::KeyNotFound => StatusCode::NOT_FOUND,
-        Code::InvocationNotFound => StatusCode::NOT_FOUND,
+        | Code::KeyNotFound
+        | Code::BindingNotFound
+        | Code::InvocationNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::VersionActive

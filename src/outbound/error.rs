@@ -118,6 +118,29 @@ impl Error {
             "Network policy blocked connection to {host}:{port} (resolved to {ip}): {denied}"
         ))
     }
+
+    /// The stable code that functions see; the lists are in `wit/fetch.wit` and
+    /// `wit/websocket.wit`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidUrl(_) | Self::UnsupportedScheme | Self::InvalidRequest(_) => {
+                "invalid_url"
+            }
+            Self::Denied { .. } => "denied",
+            Self::Dns { .. } => "dns",
+            Self::Connect { .. } => "connect",
+            Self::Tls { .. } => "tls",
+            Self::Timeout { .. } => "timeout",
+            Self::TooManyRedirects | Self::RedirectRefused(_) => "redirect",
+            Self::Body(_) => "body",
+            Self::Protocol(_) => "protocol",
+            Self::NotUpgraded { .. } => "upgrade",
+            Self::MessageTooLarge => "message_too_large",
+            Self::QueueFull => "queue_full",
+            Self::InvalidMessage(_) => "invalid",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// A host as URLs write it.

@@ -95,6 +95,7 @@ impl Engine {
         let grants = Grants {
             kv: None,
             network: None,
+            bindings: None,
             files: Some(files.to_owned()),
             meter: None,
         };
@@ -206,6 +207,7 @@ fn blank_store(engine: &wasmtime::Engine, loading: Loading) -> Result<Store<Stat
     let grants = Grants {
         kv: None,
         network: None,
+        bindings: None,
         files: None,
         meter: None,
     };

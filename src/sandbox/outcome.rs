@@ -54,6 +54,10 @@ impl Outcome {
             return Self::ResponseTooLarge;
         }
         let Some(failure) = state.take_failure() else {
+            // Without memory the engine may not even have had the words to say so.
+            if usage.memory_refused && !state.has_answered() {
+                return Self::MemoryExceeded;
+            }
             return Self::Completed;
         };
         // The engine reports these as exceptions; what caused them is known better here. It throws

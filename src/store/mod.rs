@@ -1,4 +1,4 @@
-//! Everything durable, in one redb file: kv, functions with their bundles, logs, and
+//! Everything durable, in one redb file: kv, functions with their bundles, bindings, logs, and
 //! network policies.
 //!
 //! Reads are plain functions on a snapshot and take microseconds. Writes are commands to one
@@ -9,6 +9,7 @@
 //! tenant's kv and cannot name another's.
 
 mod audit;
+mod bindings;
 mod file;
 mod functions;
 mod invocations;
@@ -26,7 +27,7 @@ mod writer;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -34,6 +35,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
 
 pub use audit::{Audit, AuditEntry, Recording};
+pub use bindings::{Binding, Bindings};
 pub use functions::{
     Base, Deployment, Evaluation, Expected, FunctionChange, FunctionSummary, Functions,
     NewDeployment, Serving, Split, Stored, Tags,
@@ -189,6 +191,12 @@ pub enum Error {
     /// The function has as many versions as are kept.
     #[error("the function has {max} versions: delete some", max = limits::VERSIONS_MAX)]
     VersionsExceeded,
+    /// The tenant has no such binding.
+    #[error("there is no binding of this name")]
+    BindingNotFound,
+    /// The tenant has as many bindings as it may.
+    #[error("a tenant may have {max} bindings: delete one first", max = limits::BINDINGS_MAX)]
+    TooManyBindings,
     /// A deployment with this id is already stored.
     #[error("this deployment is already stored")]
     DuplicateDeployment,
@@ -262,6 +270,8 @@ impl Error {
             Self::SplitInvalid => Code::BodyInvalid,
             Self::PreconditionFailed => Code::PreconditionFailed,
             Self::VersionsExceeded => Code::VersionsExceeded,
+            Self::BindingNotFound => Code::BindingNotFound,
+            Self::TooManyBindings => Code::BindingInvalid,
             Self::ScheduleNotFound => Code::ScheduleNotFound,
             Self::TooManySchedules { .. } => Code::SchedulesExceeded,
             Self::PolicyChanged => Code::PreconditionFailed,
@@ -351,6 +361,8 @@ struct Shared {
     policies: policies::PolicyCache,
     keys: keys::KeyCache,
     tenants: tenants::TenantCache,
+    /// Counts the changes of bindings.
+    bindings_changed: AtomicU64,
     /// Counts the transactions that held log lines.
     log_commits: watch::Sender<u64>,
     /// How long transactions take.
@@ -397,6 +409,7 @@ impl Shared {
             .unwrap_or_else(|panic| Err(Fault::from_panic(panic.as_ref())));
         self.active.clear();
         self.policies.clear();
+        self.bindings_changed.fetch_add(1, Ordering::Release);
         outcome.map_err(Error::from)
     }
 
@@ -492,6 +505,7 @@ impl Store {
             policies: policies::PolicyCache::default(),
             keys: keys::KeyCache::default(),
             tenants: tenants::TenantCache::default(),
+            bindings_changed: AtomicU64::new(0),
             log_commits: watch::Sender::new(0),
             commits: Durations::of_commits(),
             retention: RwLock::new(Retention::DEFAULT),
@@ -544,6 +558,11 @@ impl Store {
     /// The audit log of the control plane.
     pub fn audit(&self) -> Audit {
         Audit::new(Arc::clone(&self.shared))
+    }
+
+    /// What event functions may call of the platform.
+    pub fn bindings(&self) -> Bindings {
+        Bindings::new(Arc::clone(&self.shared))
     }
 
     /// The log lines of functions.

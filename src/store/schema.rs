@@ -67,6 +67,10 @@ pub(super) const BUNDLE_USES: TableDefinition<'static, &str, u64> =
 pub(super) const BUNDLES: TableDefinition<'static, (&str, u32), &[u8]> =
     TableDefinition::new("bundles");
 
+/// (tenant, name) → the binding as JSON.
+pub(super) const BINDINGS: TableDefinition<'static, TenantKey, &[u8]> =
+    TableDefinition::new("bindings");
+
 /// (tenant, function, cursor) → (invocation, the line as JSON).
 pub(super) const LOGS: TableDefinition<'static, NumberedKey, (&str, &[u8])> =
     TableDefinition::new("logs");
@@ -132,6 +136,7 @@ pub(super) struct Tables<'t> {
     pub(super) bundle_names: Table<'t, &'static str, &'static str>,
     pub(super) bundle_uses: Table<'t, &'static str, u64>,
     pub(super) bundles: Table<'t, (&'static str, u32), &'static [u8]>,
+    pub(super) bindings: Table<'t, TenantKey, &'static [u8]>,
     pub(super) logs: Table<'t, NumberedKey, (&'static str, &'static [u8])>,
     pub(super) log_state: Table<'t, TenantKey, (u64, u64)>,
     pub(super) schedules: Table<'t, ScheduleKey, &'static [u8]>,
@@ -157,6 +162,8 @@ pub(super) struct Tables<'t> {
     pub(super) policy_changes: Vec<PolicyChange>,
     /// Other changes of what is in memory, in order; made after the commit.
     pub(super) afterwards: Vec<Afterwards>,
+    /// Whether a binding changes.
+    pub(super) bindings_changed: bool,
 }
 
 /// A change of what is in memory, once the tables say so too.
@@ -176,6 +183,7 @@ impl<'t> Tables<'t> {
             bundle_names: transaction.open_table(BUNDLE_NAMES)?,
             bundle_uses: transaction.open_table(BUNDLE_USES)?,
             bundles: transaction.open_table(BUNDLES)?,
+            bindings: transaction.open_table(BINDINGS)?,
             logs: transaction.open_table(LOGS)?,
             log_state: transaction.open_table(LOG_STATE)?,
             schedules: transaction.open_table(SCHEDULES)?,
@@ -196,6 +204,7 @@ impl<'t> Tables<'t> {
             activations: Vec::new(),
             policy_changes: Vec::new(),
             afterwards: Vec::new(),
+            bindings_changed: false,
         })
     }
 

@@ -115,6 +115,7 @@ struct Committed {
     afterwards: Vec<Afterwards>,
     /// Some of what is too old is still there.
     clean_again: bool,
+    bindings_changed: bool,
     /// The sweep found as many keys as it may remove: there are probably more.
     sweep_again: bool,
 }
@@ -227,6 +228,9 @@ impl Writer {
                 for change in committed.afterwards {
                     change(&shared);
                 }
+                if committed.bindings_changed {
+                    shared.bindings_changed.fetch_add(1, Ordering::Release);
+                }
                 for command in work.commands {
                     command.finish(Ok(()));
                 }
@@ -334,6 +338,7 @@ fn transact(shared: &Shared, work: &mut Work, chores: &Chores) -> Result<Committ
     let activations = std::mem::take(&mut tables.activations);
     let policy_changes = std::mem::take(&mut tables.policy_changes);
     let afterwards = std::mem::take(&mut tables.afterwards);
+    let bindings_changed = tables.bindings_changed;
     drop(tables);
     transaction.commit()?;
     Ok(Committed {
@@ -341,6 +346,7 @@ fn transact(shared: &Shared, work: &mut Work, chores: &Chores) -> Result<Committ
         policy_changes,
         afterwards,
         clean_again,
+        bindings_changed,
         sweep_again,
     })
 }

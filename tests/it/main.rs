@@ -9,6 +9,7 @@
 mod async_context;
 mod audit;
 mod background;
+mod bindings;
 mod cli;
 mod crypto;
 mod deploy;
@@ -37,6 +38,7 @@ mod properties;
 mod resolution;
 mod s0;
 mod s1;
+mod s3;
 mod samples;
 mod schedules;
 mod seed_lines;

@@ -33,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "http",
         &[
             "app",
+            "binding",
             "deploy",
             "dispatch",
             "network",
@@ -44,6 +45,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "binding",
             "deploy",
             "dispatch",
             "network",
@@ -55,12 +57,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "dispatch",
-        &["deploy", "host", "outbound", "sandbox", "store"],
+        &["binding", "deploy", "host", "outbound", "sandbox", "store"],
     ),
     ("deploy", &["host", "sandbox", "store", "transform"]),
     ("schedules", &["deploy", "dispatch", "store"]),
     ("sandbox", &["host"]), // never store: state comes in as grants
-    ("host", &["outbound", "store"]),
+    ("host", &["binding", "outbound", "store"]),
+    ("binding", &["outbound", "store"]),
     ("network", &["outbound", "store"]),
     ("outbound", &[]),
     ("store", &[]),
@@ -79,6 +82,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["outbound", "server"]),
     ("hyper_util", &["outbound", "server"]),
     ("indicatif", &["cli"]),
+    ("jsonschema", &["binding"]),
     ("notify", &["cli"]),
     ("opentelemetry", &["trace"]),
     ("opentelemetry_otlp", &["trace"]),

@@ -1,6 +1,7 @@
 // One invocation: from the host's request to the handler, and what becomes of it.
 
 import { PromisePrototypeThen } from './primordials.js';
+import { installBindings } from './binding.js';
 import { BodyInvalid } from './content.js';
 import { fail, refuseBody, whenSettled } from './lifecycle.js';
 import { runJob } from './job.js';
@@ -64,6 +65,7 @@ export const invoke = function (
 /** For handlers in the web's style, other kinds of functions, and deployments that are evaluated per request. */
 function begin() {
   try {
+    if (state.kind === 'event') installBindings();
     if (state.webHandler !== null) {
       callWebHandler(state.webHandler);
       return;

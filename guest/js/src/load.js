@@ -16,12 +16,10 @@ import { setRoute } from './request.js';
 import { state } from './state.js';
 
 let entry = '';
-/** What the deployment is for: `request`, `event` or `workspace`. */
-let kind = 'request';
 
 /** The hook `load`. A promise if the entry is an ES module. */
-export function load(entryPath, env, route, deferred, files, ofKind) {
-  kind = ofKind;
+export function load(entryPath, env, route, deferred, files, kind) {
+  state.kind = kind;
   entry = StringPrototypeStartsWith(entryPath, '/') ? entryPath : '/app/' + entryPath;
   setEnvironment(env);
   setRoute(route ?? null);
@@ -54,6 +52,7 @@ export function loadEntry() {
 }
 
 function setHandler(exported, isNamespace) {
+  const { kind } = state;
   if (kind !== 'request') {
     state.job = (kind === 'event' ? eventJob : workspaceJob)(exported, isNamespace);
     return;

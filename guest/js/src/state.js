@@ -6,6 +6,8 @@
 
 /** The state of the invocation; the snapshot holds it as it is at the beginning. */
 export const state = {
+  /** What the deployment is for: `request`, `event` or `workspace`. */
+  kind: 'request',
   // What the host tells about the request.
   method: undefined,
   target: undefined,

@@ -89,6 +89,11 @@
     websocketRelease(socket) {
       control.sockets.get(socket).released = true;
     },
+    bindingNames: () => parse(outside.bindingNames()),
+    bindingCall(name, text, resolve, reject) {
+      impure('a binding');
+      return begin('bindingCall', { name, text }, resolve, reject);
+    },
     kvGet: kv('kvGet', 1),
     kvSet: kv('kvSet', 3),
     kvDelete: kv('kvDelete', 1),

@@ -64,6 +64,8 @@ const BUILTINS = [
 export class World {
   ms = 1_000_000;
   kv = new Map();
+  /** Functions of the platform: from the arguments to `{value}`, the text of the answer, or `{error}`. */
+  bindings = {};
   /** Answers subrequests: a function from the request to an answer or `{error}`. */
   upstream = () => ({ error: { code: 'connect', message: 'connection refused' } });
 
@@ -158,6 +160,7 @@ function outside(sandbox) {
     fsRead: (file, offset, length) => Buffer.from(files[file]).subarray(offset, offset + length),
     readText: (file) => files[file],
     compile: (source, file) => sandbox.compile(source, file),
+    bindingNames: () => JSON.stringify(Object.keys(world.bindings).sort()),
     compileExpression: (source, file) => sandbox.compileExpression(source, file),
     importModule: (file) => sandbox.importModule(file),
   };
@@ -415,6 +418,8 @@ export class Sandbox {
       case 'timer':
         this.world.ms = Math.max(this.world.ms, operation.at);
         return {};
+      case 'bindingCall':
+        return this.world.bindings[operation.name](JSON.parse(operation.text));
       case 'fetch':
         return this.subrequest(operation.request);
       case 'wsConnect':
