@@ -23,6 +23,7 @@ use crate::sandbox::{Engine, EngineConfig};
 use crate::schedules::Schedules;
 use crate::store::{Clock, Retention, Store};
 use crate::trace::Tracer;
+use crate::workspaces::Workspaces;
 
 /// The data file, below the data folder.
 const DATA_FILE: &str = "ampoule.redb";
@@ -51,6 +52,8 @@ pub struct App {
     pub network: Arc<Network>,
     /// What functions connect with.
     pub client: Arc<Client>,
+    /// Functions that are run by name.
+    pub workspaces: Workspaces,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -144,8 +147,21 @@ impl App {
             let read = move || Schedules::new(&store, runner, clock, concurrency);
             tokio::task::spawn_blocking(read).await??
         };
+        let deploy = Deploy::new(Arc::clone(&store), images.clone());
+        let workspaces = Workspaces::new(
+            Arc::clone(&store),
+            deploy.clone(),
+            images.clone(),
+            dispatch.clone(),
+            (config.program.clone(), config.workspaces.clone()),
+        );
+        if config.workspaces.regenerate {
+            let made = workspaces.regenerate().await;
+            tracing::info!(made, "made workspaces again from their definitions");
+        }
         let app = Arc::new(Self {
-            deploy: Deploy::new(Arc::clone(&store), images.clone()),
+            deploy,
+            workspaces,
             dispatch,
             store,
             images,

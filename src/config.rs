@@ -1,5 +1,7 @@
 //! A server's configuration: as written, and checked.
 
+mod workspaces;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ pub type Resolver = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
 
 use crate::limits;
 use crate::trace::{Sampler, TraceConfig};
+
+pub use workspaces::WorkspaceConfig;
 
 /// A configuration as it was written, nothing of it checked.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ pub struct RawConfig {
     pub max_concurrent_per_tenant: usize,
     /// The global network policy as long as none is stored.
     pub network_policy: Preset,
+    /// Bounds and rules of workspaces.
+    pub workspaces: WorkspaceConfig,
 }
 
 /// A checked configuration.
@@ -54,6 +60,8 @@ pub struct Config {
     pub network_policy: Preset,
     /// Asked for the names that functions connect to, in place of the system's resolver.
     pub resolver: Option<Resolver>,
+    /// Bounds and rules of workspaces, each within its range.
+    pub workspaces: WorkspaceConfig,
     /// Where the kernel lists swap areas, which decides how pages are wiped between invocations.
     pub swaps_path: PathBuf,
     /// Where the kernel counts what it does with pages, for the same reason.
@@ -129,6 +137,9 @@ pub enum ConfigError {
     /// No header could carry the key.
     #[error("the key may hold printable ASCII characters only, and no spaces")]
     KeyInvalid,
+    /// A setting of workspaces is out of its range.
+    #[error("{0}")]
+    Workspaces(String),
     /// Nothing could ever run.
     #[error("{0} must be 1 or more")]
     Zero(&'static str),
@@ -166,6 +177,9 @@ impl Config {
                 return Err(ConfigError::Zero(name));
             }
         }
+        if let Some(fault) = raw.workspaces.fault() {
+            return Err(ConfigError::Workspaces(fault));
+        }
         Ok(Self {
             listen: raw.listen,
             cache: raw.cache.unwrap_or_else(|| raw.data.join("cache")),
@@ -176,6 +190,7 @@ impl Config {
             max_concurrent_per_tenant: raw.max_concurrent_per_tenant,
             network_policy: raw.network_policy,
             resolver: None,
+            workspaces: raw.workspaces,
             swaps_path: PathBuf::from("/proc/swaps"),
             counters_path: PathBuf::from("/proc/vmstat"),
             // The one that runs, also when another one was put in its place.

@@ -42,7 +42,7 @@ pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Erro
 
 pub use background::BodyStream;
 use background::{Attended, HangUp, Progress};
-pub use complete::{Completed, Cost, Exception, Failed};
+pub use complete::{Completed, Cost, Exception, Extras, Failed};
 pub use unattended::Unattended;
 
 /// One request to a function.
@@ -184,19 +184,22 @@ impl Dispatch {
     /// # Cancel safety
     /// Dropping the future ends the invocation.
     pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
-        let begun = self.begin(call, Kind::Request).await?;
+        let begun = self.begin(Kind::Request, call, Extras::default()).await?;
         self.run(begun).await
     }
 
     /// Everything up to where the sandbox is made.
-    async fn begin(&self, call: Call, kind: Kind) -> Result<Begun, Error> {
+    async fn begin(&self, kind: Kind, call: Call, extras: Extras) -> Result<Begun, Error> {
         let shared = &self.shared;
-        let admitted = shared.admit_call(&call, kind);
+        let admitted = shared.admit_call(&call, kind, extras.deployment);
         let (deployment, permits) = admitted.inspect_err(|error| {
             shared.observers.metrics.refused(error.code.as_str());
         })?;
         let meter = permits.meter();
-        let limits = deployment.limits_in_force();
+        let limits = extras
+            .limits
+            .unwrap_or_else(|| deployment.limits_in_force());
+        let deadline = extras.deadline;
         let log = LogBuffer::new(limits.log_bytes);
         let recorded_as = call.recorded_as.unwrap_or(RecordedKind::of(kind));
         let mut account = Account::open(
@@ -251,11 +254,13 @@ impl Dispatch {
                     shared.client.grant(&call.tenant),
                 )),
                 bindings,
+                cache: extras.cache,
                 files: None,
                 meter: Some(meter),
             },
             limits,
-            deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
+            deadline: deadline
+                .unwrap_or_else(|| Instant::now() + Duration::from_millis(limits.wall_ms)),
             responder,
             promised: Promised::default(),
             log,
@@ -349,11 +354,19 @@ impl Dispatch {
 
 impl Shared {
     /// The deployment that a call is for, and its permits.
-    fn admit_call(&self, call: &Call, kind: Kind) -> Result<(Arc<Deployment>, Permits), Error> {
+    fn admit_call(
+        &self,
+        call: &Call,
+        kind: Kind,
+        given: Option<Arc<Deployment>>,
+    ) -> Result<(Arc<Deployment>, Permits), Error> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(Error::new(Code::ShuttingDown, "send the request again"));
         }
-        let deployment = self.resolve(call, kind)?;
+        let deployment = match given {
+            Some(deployment) => deployment,
+            None => self.resolve(call, kind)?,
+        };
         call.chosen.store(deployment.version, Ordering::Relaxed);
         let permits = self.admit(&call.tenant)?;
         Ok((deployment, permits))

@@ -118,6 +118,9 @@ codes! {
     RateLimited        = "rate_limited",         Caller,   "The tenant's rate is used up for the moment";
     InvocationNotFound = "invocation_not_found", Caller,   "There is no record of this invocation";
     TailsExceeded      = "tails_exceeded",       Caller,   "Too many live tails are open";
+    WorkspaceInvalid   = "workspace_invalid",    Caller,   "The definition of the workspace is not valid";
+    ParametersInvalid  = "parameters_invalid",   Caller,   "The parameters are not what the function declares";
+    LanguageUnsupported = "language_unsupported", Caller,  "There is no engine for this language";
 }
 
 impl fmt::Display for Code {

@@ -36,3 +36,4 @@ pub mod store;
 pub mod telemetry;
 pub mod trace;
 pub mod transform;
+pub mod workspaces;

@@ -227,6 +227,20 @@ pub const CONTROL_BODY_BYTES_MAX: usize = 64 << 10;
 pub const LIST_LEN_MAX: usize = 1000;
 /// How many a list answers when the caller does not say.
 pub const LIST_LEN_DEFAULT: usize = 100;
+/// Most functions of a workspace.
+pub const WORKSPACE_FUNCTIONS_MAX: usize = 500;
+/// Longest name of a function in a workspace, in characters.
+pub const WORKSPACE_NAME_CHARS_MAX: usize = 64;
+/// Most parameters of a function in a workspace.
+pub const WORKSPACE_PARAMETERS_MAX: usize = 100;
+/// Largest cache of a workspace as it is kept, in bytes of text.
+pub const WORKSPACE_CACHE_BYTES_MAX: usize = 4 << 20;
+/// Most bytes of the caches of all workspaces that nobody uses at the moment.
+pub const WORKSPACE_CACHES_BYTES_MAX: usize = 256 << 20;
+/// Most runs that wait for the cache of one workspace.
+pub const WORKSPACE_CACHE_QUEUE_LEN: usize = 128;
+/// Most runs that wait for any cache.
+pub const WORKSPACE_CACHES_QUEUE_LEN: usize = 1024;
 /// Fuel between two yields of a running guest to the other invocations.
 pub const FUEL_SLICE: u64 = 2_000_000;
 

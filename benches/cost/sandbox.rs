@@ -92,6 +92,7 @@ impl Host {
                 kv: Some(namespace),
                 network: Some((client, grant)),
                 bindings: None,
+                cache: None,
                 files: None,
                 meter: None,
             },

@@ -7,6 +7,7 @@
 //! library may ask for.
 
 mod binding;
+mod cache;
 mod codec;
 mod compression;
 mod context;

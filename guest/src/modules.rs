@@ -169,6 +169,11 @@ pub fn compile_expression<'js>(ctx: &Ctx<'js>, source: &str, path: &str) -> Resu
     }
 }
 
+/// `native.compileScript`: evaluates a script whose fourth line is the first of the file `path`.
+pub fn compile_script<'js>(ctx: &Ctx<'js>, source: String, path: &str) -> Result<Value<'js>> {
+    eval(ctx, source, path, qjs::JS_EVAL_TYPE_GLOBAL, -2)
+}
+
 /// A stray `}` closes the wrapper, and the error then lies past the end of the file. Compiled
 /// without the wrapper, the source has it where its author sees it.
 fn blame_source(ctx: &Ctx<'_>, error: Error, source: &str, path: &str) -> Error {

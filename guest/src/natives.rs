@@ -17,9 +17,9 @@ use javy::quickjs::{
 
 use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_operations};
 use crate::operations::{self, Pending, Settle};
-use crate::resolver::Asker;
+use crate::resolver::{self, Asker};
 use crate::{
-    binding, compression, context, crypto, loading, modules, scratch, text, wasi, websocket,
+    binding, cache, compression, context, crypto, loading, modules, scratch, text, wasi, websocket,
 };
 
 thread_local! {
@@ -51,6 +51,7 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     context::define(ctx, &native)?;
     websocket::define_all(ctx, &native)?;
     binding::define_all(ctx, &native)?;
+    cache::define_all(ctx, &native)?;
     crypto::define(ctx, &native)?;
     Ok(native)
 }
@@ -549,6 +550,20 @@ fn url_parts<'js>(ctx: &Ctx<'js>, url: &url::Url) -> Result<Value<'js>> {
 
 fn module_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "resolve", resolve)?;
+    define(ctx, native, "allowBuiltins", |names: Vec<String>| {
+        resolver::allow_only(names)
+    })?;
+    define(ctx, native, "isAllowed", |name: String| {
+        resolver::is_allowed(&name)
+    })?;
+    define(
+        ctx,
+        native,
+        "compileScript",
+        |ctx: Ctx<'js>, source: JsString<'js>, path: String| {
+            modules::compile_script(&ctx, text::utf8(&source), &path)
+        },
+    )?;
     define(ctx, native, "readText", |ctx: Ctx<'js>, path: String| {
         modules::read_text(&ctx, &path)
     })?;

@@ -4,6 +4,8 @@
 //! (resolution algorithm specification) and "Modules: Packages". Differences: nothing outside of
 //! `/app` exists, and links are not followed because deployments hold none.
 
+use std::cell::RefCell;
+
 use serde_json::{Map, Value};
 
 use crate::files;
@@ -100,6 +102,28 @@ const PACKAGES: &[&str] = &["mime-types", "node-fetch", "ws"];
 /// there is nothing to be had; what they would do throws.
 const REACHING_OUT: &[&str] = &["child_process", "cluster", "dgram", "v8", "worker_threads"];
 
+thread_local! {
+    /// The builtins that a deployment's own code may load, if not all.
+    static ALLOWED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// From now on, the deployment's own code is refused all builtins but these and what is below
+/// them. Packages are not: many load more than they use.
+pub fn allow_only(names: Vec<String>) {
+    ALLOWED.set(Some(names));
+}
+
+/// Whether the deployment's own code may load a builtin of this name.
+pub fn is_allowed(name: &str) -> bool {
+    let top = name.split('/').next().unwrap_or(name);
+    ALLOWED.with_borrow(|allowed| {
+        let is_one = |known: &String| known == name || known == top;
+        allowed
+            .as_ref()
+            .is_none_or(|names| names.iter().any(is_one))
+    })
+}
+
 /// The builtin that a specifier names, if it names one.
 pub fn builtin(specifier: &str) -> Option<String> {
     let name = specifier.strip_prefix("node:").unwrap_or(specifier);
@@ -109,8 +133,10 @@ pub fn builtin(specifier: &str) -> Option<String> {
 /// Where `specifier`, written in the file `from`, leads; none if nowhere.
 pub fn resolve(specifier: &str, from: &str, asker: Asker) -> Option<Found> {
     if let Some(name) = builtin(specifier) {
-        let is_inert = REACHING_OUT.contains(&name.as_str()) && from.contains("/node_modules/");
-        return Some(Found::Builtin(if is_inert {
+        let is_package = from.contains("/node_modules/");
+        return Some(Found::Builtin(if !is_package && !is_allowed(&name) {
+            format!("internal/refused/{name}")
+        } else if is_package && REACHING_OUT.contains(&name.as_str()) {
             format!("internal/inert/{name}")
         } else {
             name

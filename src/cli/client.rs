@@ -19,6 +19,8 @@ use crate::id::{FunctionName, TenantId};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the control plane may take to answer what it need not work on.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server may take for what it does work on.
+const WORK_TIMEOUT: Duration = Duration::from_secs(600);
 /// Largest answer of the control plane that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Largest problem body that is read, in bytes.
@@ -170,6 +172,17 @@ impl Client {
     /// A request to an address of the control plane, without a time limit.
     pub(super) fn control_url(&self, method: Method, url: Url) -> RequestBuilder {
         let request = self.http.request(method, url);
+        match &self.key {
+            Some(key) => request.header(AUTHORIZATION, key.clone()),
+            None => request,
+        }
+    }
+
+    /// A request to a surface with a prefix of its own, which may work on it for some time; `path`
+    /// begins with `/`. It has the key.
+    pub(super) fn at(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = self.with_path(path);
+        let request = self.http.request(method, url).timeout(WORK_TIMEOUT);
         match &self.key {
             Some(key) => request.header(AUTHORIZATION, key.clone()),
             None => request,

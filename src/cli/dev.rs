@@ -29,7 +29,7 @@ use super::pack::Packed;
 use super::packages::Packages;
 use super::serve::{Signals, ended, listen};
 use crate::app::App;
-use crate::config::{Config, RawConfig};
+use crate::config::{Config, RawConfig, WorkspaceConfig};
 use crate::deploy::{Deployed, Settings, Upload, UploadKind};
 use crate::error::Error;
 use crate::id::{FunctionName, TenantId};
@@ -92,6 +92,7 @@ async fn run(
         max_concurrent: 512,
         max_concurrent_per_tenant: 512,
         network_policy: Preset::AllowAll,
+        workspaces: WorkspaceConfig::default(),
     })?;
     let app = App::open(&config, vec![address]).await?;
     let development = Development {

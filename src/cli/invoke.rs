@@ -319,7 +319,10 @@ fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// The bytes that `-d` stands for.
+/// A body: the text itself, `@FILE`, or `@-` for stdin.
+///
+/// # Errors
+/// Usage, when it cannot be read or is too large.
 pub(super) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
     let Some(source) = data.strip_prefix('@') else {
         return Ok(data.as_bytes().to_vec());

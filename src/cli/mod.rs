@@ -24,9 +24,11 @@ mod problem;
 mod progress;
 mod schedules;
 mod serve;
+mod serve_workspaces;
 mod settings;
 mod tail;
 mod versions;
+mod workspaces;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -50,10 +52,12 @@ pub use self::policy::PolicyArgs;
 pub use self::problem::CliError;
 pub use self::schedules::SchedulesArgs;
 pub use self::serve::serve;
+pub use self::serve_workspaces::WorkspaceServeArgs;
 pub use self::settings::SettingsArgs;
 pub use self::versions::{
     ActivateArgs, DeleteArgs, ListArgs, RollbackArgs, SplitArgs, VersionsArgs,
 };
+pub use self::workspaces::WorkspacesArgs;
 use crate::id::FunctionName;
 use crate::policies::Preset;
 
@@ -131,6 +135,8 @@ pub enum Command {
     Policy(PolicyArgs),
     /// Manage the functions of the platform that event functions may call
     Bindings(BindingsArgs),
+    /// Make, show, run and delete workspaces: functions that are run by name
+    Workspaces(WorkspacesArgs),
     /// Transforms TypeScript for a server, which starts this itself
     #[command(hide = true)]
     Transform,
@@ -158,15 +164,14 @@ pub struct ServeArgs {
     /// Port on 127.0.0.1, unless --listen is given
     #[arg(long, env = "PORT", hide_env_values = true, value_name = "PORT")]
     pub port: Option<u16>,
-    /// Folder for everything that the server keeps, made if there is none
+    /// Folder for everything that the server keeps, made if there is none [default: ./data]
     #[arg(
         long,
         env = "AMPOULE_DATA",
         hide_env_values = true,
-        default_value = "./data",
         value_name = "FOLDER"
     )]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// A secret of your choice, which deploying and managing functions then needs
     #[arg(long, env = "AMPOULE_KEY", hide_env_values = true)]
     pub key: Option<String>,
@@ -204,9 +209,21 @@ pub struct ServeArgs {
     /// What is kept and told of what happens.
     #[command(flatten)]
     pub observe: ObserveArgs,
+    #[command(flatten)]
+    pub(super) workspaces: WorkspaceServeArgs,
 }
 
 impl ServeArgs {
+    /// The data folder: as given, under either name, or the usual one.
+    pub fn data(&self) -> PathBuf {
+        let given = self.data.as_ref();
+        let given = given.or(self
+            .workspaces
+            .functions_storage_filesystem_dirpath
+            .as_ref());
+        given.map_or_else(|| PathBuf::from("./data"), Clone::clone)
+    }
+
     /// The address to listen on: `--listen`, else the port on 127.0.0.1.
     pub fn address(&self) -> SocketAddr {
         self.listen.unwrap_or_else(|| {
@@ -346,6 +363,10 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             schedules::run(args, terminal).await.map(|()| 0),
         ),
         Command::Policy(args) => (args.json(), policy::run(args, terminal).await),
+        Command::Workspaces(args) => (
+            args.json(),
+            workspaces::run(args, terminal).await.map(|()| 0),
+        ),
     };
     ended.map_err(|error| error.with_json(json))
 }

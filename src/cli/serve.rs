@@ -22,13 +22,14 @@ impl ServeArgs {
     fn raw_config(self) -> RawConfig {
         RawConfig {
             listen: self.address(),
-            data: self.data,
+            data: self.data(),
             cache: self.cache,
             key: self.key,
             trust_proxy: self.trust_proxy,
             max_concurrent: self.max_concurrent,
             max_concurrent_per_tenant: self.max_concurrent_per_tenant,
             network_policy: self.network_policy,
+            workspaces: self.workspaces.config(),
         }
     }
 }
@@ -44,6 +45,9 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     // Whoever embeds this has a log of their own then.
     let _ = telemetry::init(format, "info");
     let observe = args.observe.observe();
+    for name in args.workspaces.unused() {
+        tracing::info!(name, "is set and not used: see docs/workspaces.md");
+    }
     let config = Config::new(args.raw_config());
     let mut config = match config {
         Ok(config) => config,

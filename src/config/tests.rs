@@ -12,6 +12,7 @@ fn raw(listen: &str, key: Option<&str>) -> RawConfig {
         max_concurrent: 8,
         max_concurrent_per_tenant: 4,
         network_policy: Preset::AllowAll,
+        workspaces: WorkspaceConfig::default(),
     }
 }
 

@@ -269,23 +269,39 @@ impl Images {
             .map_err(Error::internal)
     }
 
+    /// One file of a deployment, from the folder that its sandboxes see.
+    ///
+    /// # Errors
+    /// `internal` if there is none, `storage_unavailable`.
+    pub async fn read(&self, deployment: &Deployment, path: &str) -> Result<Vec<u8>, Error> {
+        let folder = self.restore_files(&deployment.id).await?;
+        let read = tokio::fs::read(folder.join(path)).await;
+        read.map_err(Error::internal)
+    }
+
+    /// All files of a deployment as they were uploaded, from the store. Blocks.
+    ///
+    /// # Errors
+    /// `internal` if it is not stored, `storage_unavailable`.
+    pub fn bundle(&self, id: &DeploymentId) -> Result<Vec<File>, Error> {
+        let functions = self.shared.store.functions();
+        let bundle = functions.bundle(id).map_err(super::from_store)?;
+        let bundle = bundle.ok_or_else(|| {
+            Error::internal(format!("deployment {id} has no bundle in the store"))
+        })?;
+        Ok(archive::unpack_stored(&bundle)?)
+    }
+
     async fn restore_files(&self, id: &DeploymentId) -> Result<PathBuf, Error> {
         let folder = files::folder(&self.shared.files, &id.to_string());
         let maps = files::folder(&self.shared.maps, &id.to_string());
         if is_there(&folder).await && is_there(&maps).await {
             return Ok(folder);
         }
-        let (shared, id) = (Arc::clone(&self.shared), *id);
+        let (images, id) = (self.clone(), *id);
         super::blocking(move || {
-            let bundle = shared
-                .store
-                .functions()
-                .bundle(&id)
-                .map_err(super::from_store)?;
-            let bundle = bundle.ok_or_else(|| {
-                Error::internal(format!("deployment {id} has no bundle in the store"))
-            })?;
-            let unpacked = archive::unpack_stored(&bundle)?;
+            let shared = &images.shared;
+            let unpacked = images.bundle(&id)?;
             let prepared =
                 typescript::prepare(&shared.program, unpacked).map_err(Error::internal)?;
             shared.write(&id, &prepared).map_err(Error::internal)

@@ -47,6 +47,8 @@ pub enum UploadKind {
     TarGz,
     /// A folder as a zip archive.
     Zip,
+    /// Files that the server has already, sorted by path; there are no bytes then.
+    Files(Vec<File>),
 }
 
 /// What a caller asks to be deployed.
@@ -269,6 +271,7 @@ async fn unpack(kind: UploadKind, bytes: Bytes) -> Result<Vec<File>, Error> {
         UploadKind::TarGz => Kind::TarGz,
         UploadKind::Zip => Kind::Zip,
         UploadKind::Source { filename } => return settings::source(&filename, bytes),
+        UploadKind::Files(files) => return Ok(files),
     };
     blocking(move || Ok(archive::unpack(kind, &bytes)?)).await
 }

@@ -1,18 +1,21 @@
 //! Invocations that answer a result instead of an HTTP response: those of event functions and of
 //! workspaces. They run to their end, and their caller gets what they logged as well.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
+use tokio::time::Instant;
 
 use super::{Account, Begun, Call, Dispatch, unanswered};
 use crate::clock;
 use crate::error::{Code, Error};
+use crate::host::CacheGrant;
 use crate::kind::Kind;
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{JSON_DEPTH_MAX, Limits};
 use crate::sandbox::{Finished, Outcome};
-use crate::store::LogLine;
+use crate::store::{Deployment, LogLine};
 
 /// What came of an invocation that ran to its end.
 #[derive(Debug)]
@@ -27,6 +30,20 @@ pub struct Completed {
     pub cost: Cost,
     /// Whether no other invocation has had this version since it came into memory.
     pub cold: bool,
+}
+
+/// What whoever has an invocation carried out decides about it, where that differs from what its
+/// function says.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// The version to run, of the kind that is asked for; otherwise the one that answers.
+    pub deployment: Option<Arc<Deployment>>,
+    /// In the place of the function's own.
+    pub limits: Option<Limits>,
+    /// When it must be over; otherwise its time begins when the body is there.
+    pub deadline: Option<Instant>,
+    /// The cache of its workspace, which it holds.
+    pub cache: Option<CacheGrant>,
 }
 
 /// Why there is no result.
@@ -89,6 +106,21 @@ impl Dispatch {
     /// # Cancel safety
     /// Dropping the future ends the invocation; what it logged is stored.
     pub async fn complete(&self, kind: Kind, call: Call) -> Result<Completed, Error> {
+        self.complete_with(kind, call, Extras::default()).await
+    }
+
+    /// [`Dispatch::complete`] with what the caller decides.
+    ///
+    /// # Errors
+    /// As [`Dispatch::complete`].
+    /// # Cancel safety
+    /// As [`Dispatch::complete`].
+    pub async fn complete_with(
+        &self,
+        kind: Kind,
+        call: Call,
+        extras: Extras,
+    ) -> Result<Completed, Error> {
         let begun_at = clock::monotonic();
         let Begun {
             image,
@@ -96,7 +128,7 @@ impl Dispatch {
             invocation,
             mut account,
             mut head,
-        } = self.begin(call, kind).await?;
+        } = self.begin(kind, call, extras).await?;
         let finished = image.invoke(invocation).await;
         account.close(&finished).await;
         let logs = account.take_lines();

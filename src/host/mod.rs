@@ -6,6 +6,7 @@
 
 mod binding;
 mod bodies;
+mod cache;
 mod deployment;
 mod fetch;
 mod invocation;
@@ -19,6 +20,7 @@ mod websocket;
 use wasmtime::component::{HasSelf, Linker};
 
 pub use bodies::ResponseBody;
+pub use cache::CacheGrant;
 pub use deployment::{LoadOutcome, LoadSettings, Loading, Refusal};
 pub use fetch::{SUBREQUEST_OUTCOMES, SubrequestOutcomes};
 pub use invocation::{Failure, Head, Promised, Request, Responder};

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use wasmtime::ResourceLimiter;
 
 use super::bodies::Bodies;
+use super::cache::CacheGrant;
 use super::deployment::Loading;
 use super::fetch::SubrequestOutcomes;
 use super::invocation::{Failure, Promised, Request, Responder};
@@ -32,6 +33,8 @@ pub struct Grants {
     pub network: Option<(Arc<Client>, NetworkGrant)>,
     /// Functions of the platform.
     pub bindings: Option<crate::binding::Grant>,
+    /// The cache of the workspace, while this invocation holds it.
+    pub cache: Option<CacheGrant>,
     /// The folder that stands at `/app`, opened for reading.
     pub files: Option<PathBuf>,
     /// What the tenant uses over time.

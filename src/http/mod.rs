@@ -33,6 +33,7 @@ mod schedules;
 mod tail;
 mod tenants;
 mod versions;
+mod workspaces;
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
@@ -148,6 +149,7 @@ pub(crate) fn router(http: Arc<Http>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .nest(CONTROL, control_plane(&http))
+        .nest("/v2", workspaces(&http))
         .with_state(http)
 }
 
@@ -160,7 +162,9 @@ fn operator(http: &Arc<Http>) -> Router<Arc<Http>> {
 }
 
 fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
-    let (router, document) = routes().split_for_parts();
+    let (router, mut document) = routes().split_for_parts();
+    let (_router, workspaces) = workspace_routes().split_for_parts();
+    openapi::add(&mut document, workspaces, "/v2");
     router
         .merge(openapi::route(document))
         .method_not_allowed_fallback(method_not_allowed)
@@ -168,6 +172,34 @@ fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
         .layer(from_fn_with_state(Arc::clone(http), auth::guard))
         .layer(from_fn(uncached))
         .layer(from_fn(request_id::name))
+}
+
+/// The surface of workspaces, with a prefix, bodies and errors of its own.
+fn workspaces(http: &Arc<Http>) -> Router<Arc<Http>> {
+    let (router, _document) = workspace_routes().split_for_parts();
+    router
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(http), auth::guard))
+        .layer(from_fn(uncached))
+        .layer(from_fn(workspaces::told))
+}
+
+fn workspace_routes() -> OpenApiRouter<Arc<Http>> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            workspaces::create,
+            workspaces::replace,
+            workspaces::merge,
+            workspaces::show,
+            workspaces::delete
+        ))
+        .routes(routes!(
+            workspaces::packages,
+            workspaces::replace_packages,
+            workspaces::delete_packages
+        ))
+        .routes(routes!(workspaces::run))
 }
 
 /// The routes of the control plane. Those that `routes!` adds are in the OpenAPI document.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http as HttpScheme, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Server};
 use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -90,6 +90,16 @@ pub(super) struct ExceptionBody {
 /// A router whose document has what all operations share.
 pub(super) fn router() -> OpenApiRouter<Arc<Http>> {
     OpenApiRouter::with_openapi(Document::openapi())
+}
+
+/// Adds the operations of a router that stands below another prefix: they name it themselves.
+pub(super) fn add(document: &mut OpenApi, mut other: OpenApi, prefix: &str) {
+    for item in other.paths.paths.values_mut() {
+        for (_method, operation) in operations(item) {
+            operation.servers = Some(vec![Server::new(prefix)]);
+        }
+    }
+    document.merge(other);
 }
 
 /// `GET /api/v1/openapi.json`: the document, of a router that is complete.

@@ -93,6 +93,9 @@ const PAGES: &[(&str, &str)] = pages!(
     rate_limited,
     invocation_not_found,
     tails_exceeded,
+    workspace_invalid,
+    parameters_invalid,
+    language_unsupported,
 );
 
 /// `GET /healthz`: whether the process serves at all.

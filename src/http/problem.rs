@@ -201,7 +201,10 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::SettingsInvalid
         | Code::ScheduleInvalid
         | Code::PolicyInvalid
-        | Code::BindingInvalid => StatusCode::BAD_REQUEST,
+        | Code::BindingInvalid
+        | Code::WorkspaceInvalid
+        | Code::ParametersInvalid => StatusCode::BAD_REQUEST,
+        Code::LanguageUnsupported => StatusCode::NOT_IMPLEMENTED,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
         Code::ForeignOrigin | Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound

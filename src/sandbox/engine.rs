@@ -1,6 +1,7 @@
 //! The one engine of a server: wasmtime's configuration, and the guest compiled once.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -397,9 +398,14 @@ impl Cache {
         let path = self.path(name);
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make the cache folder {}", self.folder.display()))?;
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        std::fs::write(&temporary, bytes)
-            .and_then(|()| std::fs::rename(&temporary, &path))
+        // A name of its own: others may be writing the same file.
+        let write = || {
+            let mut draft = tempfile::NamedTempFile::new_in(&self.folder)?;
+            draft.write_all(bytes)?;
+            draft.persist(&path).map_err(|error| error.error)
+        };
+        write()
+            .map(drop)
             .with_context(|| format!("cannot write {}", path.display()))
     }
 

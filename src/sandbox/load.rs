@@ -96,6 +96,7 @@ impl Engine {
             kv: None,
             network: None,
             bindings: None,
+            cache: None,
             files: Some(files.to_owned()),
             meter: None,
         };
@@ -208,6 +209,7 @@ fn blank_store(engine: &wasmtime::Engine, loading: Loading) -> Result<Store<Stat
         kv: None,
         network: None,
         bindings: None,
+        cache: None,
         files: None,
         meter: None,
     };

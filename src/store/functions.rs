@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{DEPLOYMENTS, FUNCTIONS, Tables};
@@ -393,6 +393,30 @@ impl Functions {
                 functions.extend(summary(transaction, tenant, &function)?);
             }
             Ok(functions)
+        })
+    }
+
+    /// The active deployments of a kind, of all tenants.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Closed`].
+    pub fn active_of_kind(&self, kind: Kind) -> Result<Vec<Arc<Deployment>>, Error> {
+        self.shared.read(|transaction| {
+            let functions = transaction.open_table(FUNCTIONS)?;
+            let deployments = transaction.open_table(DEPLOYMENTS)?;
+            let mut found = Vec::new();
+            for entry in functions.iter()? {
+                let (key, row) = entry?;
+                let ((tenant, function), (active, _versions)) = (key.value(), row.value());
+                let Some(record) = deployments.get((tenant, function, active))? else {
+                    continue;
+                };
+                let deployment: Deployment = parse(record.value())?;
+                if deployment.kind == kind {
+                    found.push(Arc::new(deployment));
+                }
+            }
+            Ok(found)
         })
     }
 

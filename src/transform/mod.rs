@@ -1,11 +1,13 @@
 //! TypeScript and JSX: what becomes JavaScript when a function is deployed, and the way back from
-//! a place in the JavaScript to the author's own line.
+//! a place in the JavaScript to the author's own line. And the bodies of a workspace's functions,
+//! which are looked at before anything is put around them.
 //!
 //! Sources are hostile. [`process`] transforms them in a process of its own, with bounds on
 //! processor time and memory, where a stack that overflows ends nothing but that process. It
 //! never touches a file; which files are transformed, and how, `deploy` decides.
 
 mod aliases;
+mod body;
 pub mod map;
 pub mod process;
 mod typescript;
@@ -13,6 +15,7 @@ mod typescript;
 use serde::{Deserialize, Serialize};
 
 pub use self::aliases::{Aliases, join};
+pub use self::body::{Body, BodyJob};
 
 /// Largest file that is transformed, in bytes. The compiler of TypeScript itself, one of the
 /// largest there are, has 3 MB.

@@ -1,9 +1,10 @@
 //! The process in which sources are transformed: starting it, and being it.
 //!
-//! It reads one JSON document a line from stdin (a [`Request`], then [`Job`]s), writes one
+//! It reads one JSON document a line from stdin (a [`Request`], then [`Work`]), writes one
 //! [`Answer`] a line to stdout, and ends at the end of its input. It gets no environment, opens
 //! nothing, and bounds its own processor time and memory before it reads a byte.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::AssertUnwindSafe;
@@ -14,7 +15,7 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Job, Transformed, typescript};
+use super::{Body, BodyJob, Fault, Job, Transformed, body, typescript};
 
 /// The command of the `ampoule` binary that becomes this process.
 pub const COMMAND: &str = "transform";
@@ -34,10 +35,18 @@ struct Request {
     files: BTreeSet<String>,
 }
 
-/// What became of one job.
+/// What it is told after that, once for each file or body.
+#[derive(Serialize, Deserialize)]
+enum Work<'a> {
+    Transform(Cow<'a, Job>),
+    Check(Cow<'a, BodyJob>),
+}
+
+/// What became of one piece of work.
 #[derive(Serialize, Deserialize)]
 enum Answer {
     Done(Transformed),
+    Checked(Body),
     Failed(Fault),
 }
 
@@ -55,30 +64,62 @@ pub fn run(
     jobs: &[Job],
     files: &BTreeSet<String>,
 ) -> io::Result<Vec<Result<Transformed, Fault>>> {
-    let mut answers = Vec::with_capacity(jobs.len());
-    while answers.len() < jobs.len() {
-        let before = answers.len();
-        run_once(program, &jobs[before..], files, &mut answers)?;
-        if answers.len() < jobs.len() {
-            answers.push(Err(Fault::of_file(
-                "takes too much time or memory to transform, or is nested too deeply",
-            )));
-            // A deployment of nothing but such files must not take the time of all of them.
-            let left = jobs.len() - answers.len();
-            answers.extend((0..left).map(|_| Err(Fault::of_file(NOT_TRIED))));
-        }
-    }
-    Ok(answers)
+    let work: Vec<Work<'_>> = jobs
+        .iter()
+        .map(|job| Work::Transform(Cow::Borrowed(job)))
+        .collect();
+    let answers = run_all(program, &work, files)?;
+    let transformed = answers.into_iter().map(|answer| match answer {
+        Answer::Done(transformed) => Ok(transformed),
+        Answer::Checked(_) => Err(Fault::of_file(NOT_TRIED)),
+        Answer::Failed(fault) => Err(fault),
+    });
+    Ok(transformed.collect())
+}
+
+/// Looks at bodies of functions in a process of its own, like [`run`].
+///
+/// # Errors
+/// As [`run`].
+pub fn check(program: &Path, jobs: &[BodyJob]) -> io::Result<Vec<Result<Body, Fault>>> {
+    let work: Vec<Work<'_>> = jobs
+        .iter()
+        .map(|job| Work::Check(Cow::Borrowed(job)))
+        .collect();
+    let answers = run_all(program, &work, &BTreeSet::new())?;
+    let checked = answers.into_iter().map(|answer| match answer {
+        Answer::Checked(body) => Ok(body),
+        Answer::Done(_) => Err(Fault::of_file(NOT_TRIED)),
+        Answer::Failed(fault) => Err(fault),
+    });
+    Ok(checked.collect())
 }
 
 /// The fault of files that come after one that the process did not survive.
 const NOT_TRIED: &str = "was not transformed, because an earlier file could not be";
 
+fn run_all(program: &Path, work: &[Work<'_>], files: &BTreeSet<String>) -> io::Result<Vec<Answer>> {
+    let mut answers = Vec::with_capacity(work.len());
+    while answers.len() < work.len() {
+        let before = answers.len();
+        run_once(program, &work[before..], files, &mut answers)?;
+        if answers.len() < work.len() {
+            answers.push(Answer::Failed(Fault::of_file(
+                "takes too much time or memory to transform, or is nested too deeply",
+            )));
+            // A deployment of nothing but such files must not take the time of all of them.
+            let left = work.len() - answers.len();
+            answers.extend((0..left).map(|_| Answer::Failed(Fault::of_file(NOT_TRIED))));
+        }
+    }
+    Ok(answers)
+}
+
 fn run_once(
     program: &Path,
-    jobs: &[Job],
+    work: &[Work<'_>],
     files: &BTreeSet<String>,
-    answers: &mut Vec<Result<Transformed, Fault>>,
+    answers: &mut Vec<Answer>,
 ) -> io::Result<()> {
     let child = Command::new(program)
         .arg(COMMAND)
@@ -97,8 +138,8 @@ fn run_once(
         files: files.clone(),
     };
     let mut document = line(&request)?;
-    for job in jobs {
-        document.extend(line(job)?);
+    for one in work {
+        document.extend(line(one)?);
         // A process that died takes no more; what it said until then counts.
         if stdin
             .write_all(&document)
@@ -109,8 +150,7 @@ fn run_once(
         }
         document.clear();
         match read_line::<Answer>(&mut stdout) {
-            Ok(Some(Answer::Done(transformed))) => answers.push(Ok(transformed)),
-            Ok(Some(Answer::Failed(fault))) => answers.push(Err(fault)),
+            Ok(Some(answer)) => answers.push(answer),
             Ok(None) | Err(_) => return Ok(()),
         }
     }
@@ -179,18 +219,20 @@ fn answer_all(mut from: impl BufRead, mut to: impl Write) -> io::Result<()> {
     let Some(request) = read_line::<Request>(&mut from)? else {
         return Ok(());
     };
-    while let Some(job) = read_line::<Job>(&mut from)? {
-        to.write_all(&line(&answer(&job, &request.files))?)?;
+    while let Some(work) = read_line::<Work<'_>>(&mut from)? {
+        to.write_all(&line(&answer(&work, &request.files))?)?;
         to.flush()?;
     }
     Ok(())
 }
 
-fn answer(job: &Job, files: &BTreeSet<String>) -> Answer {
-    let transformed =
-        std::panic::catch_unwind(AssertUnwindSafe(|| typescript::transform(job, files)));
-    match transformed {
-        Ok(Ok(transformed)) => Answer::Done(transformed),
+fn answer(work: &Work<'_>, files: &BTreeSet<String>) -> Answer {
+    let answered = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
+        Work::Transform(job) => typescript::transform(job, files).map(Answer::Done),
+        Work::Check(job) => body::check(job).map(Answer::Checked),
+    }));
+    match answered {
+        Ok(Ok(answer)) => answer,
         Ok(Err(fault)) => Answer::Failed(fault),
         Err(_panic) => Answer::Failed(Fault::of_file(
             "holds something that the transformer cannot work with",

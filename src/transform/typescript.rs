@@ -105,7 +105,7 @@ fn parse<'a>(
     Ok(parsed.program)
 }
 
-fn first_error(source: &str, diagnostics: &Diagnostics) -> Result<(), Fault> {
+pub(super) fn first_error(source: &str, diagnostics: &Diagnostics) -> Result<(), Fault> {
     diagnostics
         .errors()
         .next()

@@ -49,6 +49,21 @@ const READS: &str = "module.exports = async (req, res) => res.json(await kv.get(
 /// Compiled code is shared by all processes, and compiled by the first of them alone.
 static FIRST: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// What workspaces read of the environment.
+pub(crate) const OF_WORKSPACES: [&str; 11] = [
+    "FUNCTIONS_RUN_TIMEOUT",
+    "FUNCTIONS_STORAGE_FILESYSTEM_DIRPATH",
+    "FUNCTIONS_WORKERS_MAX_LRU",
+    "INACTIVE_NODE_WORKER_DELETION_TIMEOUT",
+    "NODE_BUILTIN_MODULES",
+    "NODE_WORKER_MAX_OLD_GENERATION_SIZE_MB",
+    "NPM_CONFIG_REGISTRY",
+    "PYTHON_API_URL",
+    "PYTHON_FUNCTIONS_RUN_TIMEOUT",
+    "REQUEST_MAX_SIZE",
+    "UPDATE_SCRIPTS_ON_STARTUP",
+];
+
 /// A command line of the real binary that nothing in the environment has a part in.
 pub(crate) fn ampoule(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule"));
@@ -56,7 +71,9 @@ pub(crate) fn ampoule(arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         let is_ours = name.starts_with("AMPOULE_") || name.ends_with("_proxy");
-        if is_ours || ["PORT", "RUST_LOG", "RUST_BACKTRACE", "NO_COLOR"].contains(&name.as_str()) {
+        let is_read = ["PORT", "RUST_LOG", "RUST_BACKTRACE", "NO_COLOR"].contains(&name.as_str())
+            || OF_WORKSPACES.contains(&name.as_str());
+        if is_ours || is_read {
             command.env_remove(name);
         }
     }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// The documents, and how many lines each has.
-const DOCUMENTS: [(&str, u32); 3] = [("S0", 59), ("S1", 27), ("S3", 19)];
+const DOCUMENTS: [(&str, u32); 4] = [("S0", 59), ("S1", 27), ("S3", 19), ("S4", 26)];
 
 const TABLE: &str = "docs/seed-lines.md";
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ampoule::app::App;
 use ampoule::clock;
-use ampoule::config::{Config, Observe, RawConfig, Resolver};
+use ampoule::config::{Config, Observe, RawConfig, Resolver, WorkspaceConfig};
 use ampoule::policies::Preset;
 use ampoule::server::{self, HttpSettings};
 use ampoule::store::Clock;
@@ -48,6 +48,8 @@ pub struct Options {
     pub network_policy: Preset,
     /// What resolves the names that functions connect to; by default the system.
     pub resolver: Option<Resolver>,
+    /// Bounds and rules of workspaces.
+    pub workspaces: WorkspaceConfig,
     /// An existing data folder.
     pub data: Option<Arc<TempDir>>,
     /// A clock that the test moves, for kv expiries and schedules; by default the system's.
@@ -67,6 +69,7 @@ impl Default for Options {
             counters: None,
             network_policy: Preset::AllowAll,
             resolver: None,
+            workspaces: WorkspaceConfig::default(),
             data: None,
             clock: None,
             observe: Observe::default(),
@@ -104,6 +107,7 @@ impl Server {
             max_concurrent: options.max_concurrent,
             max_concurrent_per_tenant: options.max_concurrent_per_tenant,
             network_policy: options.network_policy,
+            workspaces: options.workspaces,
         })
         .expect("the configuration is valid");
         config.program = PathBuf::from(env!("CARGO_BIN_EXE_ampoule"));

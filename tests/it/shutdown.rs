@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ampoule::app::App;
-use ampoule::config::{Config, RawConfig};
+use ampoule::config::{Config, RawConfig, WorkspaceConfig};
 use ampoule::policies::Preset;
 use ampoule::server::{HttpSettings, run};
 use futures_util::StreamExt;
@@ -126,6 +126,7 @@ async fn what_does_not_finish_in_time_is_cut_off() {
         max_concurrent: 10,
         max_concurrent_per_tenant: 10,
         network_policy: Preset::AllowAll,
+        workspaces: WorkspaceConfig::default(),
     })
     .unwrap();
     // One that starts before, so that compiled code is there.

@@ -29,6 +29,7 @@ const LEAVES: &[&str] = &[
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["app", "deploy", "server", "store"]), // `serve` and `dev` put a server together
     ("server", &["app", "http"]),
+    // Never sandbox or host.
     (
         "http",
         &[
@@ -40,8 +41,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "outbound",
             "schedules",
             "store",
+            "workspaces",
         ],
-    ), // never sandbox or host
+    ),
     (
         "app",
         &[
@@ -53,7 +55,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "sandbox",
             "schedules",
             "store",
+            "workspaces",
         ],
+    ),
+    (
+        "workspaces",
+        &["deploy", "dispatch", "host", "store", "transform"],
     ),
     (
         "dispatch",
@@ -145,6 +152,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("TOO_MANY_REQUESTS", 429),
     ("REQUEST_HEADER_FIELDS_TOO_LARGE", 431),
     ("INTERNAL_SERVER_ERROR", 500),
+    ("NOT_IMPLEMENTED", 501),
     ("BAD_GATEWAY", 502),
     ("SERVICE_UNAVAILABLE", 503),
     ("GATEWAY_TIMEOUT", 504),

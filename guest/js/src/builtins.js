@@ -100,8 +100,19 @@ export function builtin(name) {
   return exports;
 }
 
+/** What stands before the name of a builtin that this deployment's own code may not load. */
+const REFUSED = 'internal/refused/';
+
 // `child_process`, `cluster`, `dgram`, `v8`, `worker_threads` and whatever else is not below.
 function notAvailable(name) {
+  if (StringPrototypeStartsWith(name, REFUSED)) {
+    const refused = StringPrototypeSlice(name, REFUSED.length);
+    return codedError(
+      'MODULE_NOT_FOUND',
+      `Cannot find module '${refused}': it is not among those that workspaces may load here ` +
+        '(NODE_BUILTIN_MODULES)',
+    );
+  }
   return codedError(
     'MODULE_NOT_FOUND',
     `Cannot find module '${name}': this built-in module is not available in Ampoule`,

@@ -1,13 +1,10 @@
-// Invocations that are no HTTP requests: of an event function, or of one in a workspace. The body
+// Invocations that are no HTTP requests: of an event function, or of one in a workspace
+// (workspace.js). The body
 // is the input as JSON, and the answer is the JSON text of the result.
 
 import {
-  ArrayIsArray,
   JSONStringify,
-  ObjectGetOwnPropertyDescriptor,
   SafeTypeError,
-  StringPrototypeSlice,
-  isObject,
 } from './primordials.js';
 import { readJson } from './content.js';
 import { codedError } from './errors.js';
@@ -27,22 +24,6 @@ export function eventJob(exported, isNamespace) {
     );
   }
   return (target, event) => handler(event);
-}
-
-/** What a workspace's entry exports, as a job: the target names one of its functions. */
-export function workspaceJob(exported, isNamespace) {
-  const functions = isNamespace && isObject(exported.default) ? exported.default : exported;
-  if (!isObject(functions) || ArrayIsArray(functions)) {
-    throw codedError('HANDLER_MISSING', 'A workspace must export an object of functions');
-  }
-  return (target, parameters) => {
-    const name = StringPrototypeSlice(target, 1);
-    const run = ObjectGetOwnPropertyDescriptor(functions, name)?.value;
-    if (typeof run !== 'function') {
-      throw new SafeTypeError('The workspace has no function "' + name + '"');
-    }
-    return run(parameters);
-  };
 }
 
 /** Carries out the invocation. Throws `BodyInvalid`, and what the job throws at once. */

@@ -2,7 +2,7 @@
 
 import { PromisePrototypeThen, StringPrototypeStartsWith } from './primordials.js';
 import { codedError } from './errors.js';
-import { eventJob, workspaceJob } from './job.js';
+import { eventJob } from './job.js';
 import {
   loadedFiles,
   precompile,
@@ -14,6 +14,7 @@ import { native, setLoading } from './native.js';
 import { setEnvironment } from './process.js';
 import { setRoute } from './request.js';
 import { state } from './state.js';
+import { workspaceJob } from './workspace.js';
 
 let entry = '';
 
@@ -54,7 +55,7 @@ export function loadEntry() {
 function setHandler(exported, isNamespace) {
   const { kind } = state;
   if (kind !== 'request') {
-    state.job = (kind === 'event' ? eventJob : workspaceJob)(exported, isNamespace);
+    state.job = kind === 'event' ? eventJob(exported, isNamespace) : workspaceJob(exported);
     return;
   }
   const whole = isNamespace ? exported.default : exported;

@@ -61,6 +61,8 @@ export const StringPrototypeToUpperCase = uncurryThis(S.toUpperCase);
 export const StringPrototypeToWellFormed = uncurryThis(S.toWellFormed);
 export const StringPrototypeTrim = uncurryThis(S.trim);
 
+export const FunctionPrototypeToString = uncurryThis(Function.prototype.toString);
+
 export const RegExpPrototypeExec = uncurryThis(RegExp.prototype.exec);
 
 export const MapPrototypeGet = uncurryThis(Map.prototype.get);

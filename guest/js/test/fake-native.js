@@ -135,6 +135,15 @@
       return typeof answer === 'string' ? answer : copy(answer);
     },
     compileExpression: outside.compileExpression,
+    compileScript: outside.compileScript,
+    allowBuiltins: (names) => outside.allowBuiltins([...names]),
+    isAllowed: outside.isAllowed,
+    cacheRead() {
+      impure('cache');
+      return outside.cacheRead();
+    },
+    cacheWrite: outside.cacheWrite,
+    cacheBytesMax: () => 10000,
     bodyText() {
       const text = outside.bodyText();
       return text === null ? undefined : text;

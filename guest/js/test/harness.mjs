@@ -75,6 +75,9 @@ export class World {
    */
   websocket = () => ({ error: { code: 'connect', message: 'connection refused' } });
 
+  /** The text of the workspace's cache; null if the invocation does not hold it. */
+  cache = '';
+
   live(key) {
     const entry = this.kv.get(key);
     if (entry !== undefined && entry.until <= this.ms) this.kv.delete(key);
@@ -163,6 +166,16 @@ function outside(sandbox) {
     bindingNames: () => JSON.stringify(Object.keys(world.bindings).sort()),
     compileExpression: (source, file) => sandbox.compileExpression(source, file),
     importModule: (file) => sandbox.importModule(file),
+    compileScript: (source, filename) =>
+      vm.runInContext(source, sandbox.context, { filename, lineOffset: -3 }),
+    allowBuiltins(names) {
+      sandbox.allowed = names;
+    },
+    isAllowed: (name) => sandbox.allowed?.includes(name.split('/')[0]) ?? true,
+    cacheRead: () => sandbox.world.cache,
+    cacheWrite(text) {
+      sandbox.world.cache = text;
+    },
   };
 }
 

@@ -97,14 +97,3 @@ test('what a function throws, and an event that is no JSON', async () => {
   const never = await call('() => new Promise(() => {})');
   assert.match(never.message, /never settled/);
 });
-
-test('a workspace runs the function that the target names, of its own ones', async () => {
-  const files = 'module.exports = { add: ({ a, b }) => a + b, __proto__: { inherited() {} }, n: 1 }';
-  const run = (target) => call(files, { kind: 'workspace', target, event: { a: 1, b: 2 } });
-  assert.deepEqual(await run('/add'), [200, '3']);
-  for (const target of ['/none', '/toString', '/__proto__', '/inherited', '/n', '/'])
-    assert.match((await run(target)).message, /has no function/);
-  await assert.rejects(call('module.exports = 42', { kind: 'workspace' }), {
-    code: 'HANDLER_MISSING',
-  });
-});

@@ -15,6 +15,7 @@ fn kind(target: &str, content_type: &str) -> Result<String, Problem> {
         UploadKind::Source { filename } => filename,
         UploadKind::TarGz => "tar.gz".to_owned(),
         UploadKind::Zip => "zip".to_owned(),
+        UploadKind::Files(_) => unreachable!("these are not uploaded"),
     })
 }
 

@@ -6,13 +6,14 @@ import {
   StringPrototypeStartsWith,
 } from '../primordials.js';
 import { builtin, isBuiltin } from '../builtins.js';
+import { native } from '../native.js';
 import { process } from '../process.js';
 import { validateString } from './validate.js';
 
 process.getBuiltinModule = function getBuiltinModule(id) {
   validateString(id, 'id');
-  if (!isBuiltin(id)) return undefined;
-  return builtin(StringPrototypeStartsWith(id, 'node:') ? StringPrototypeSlice(id, 5) : id);
+  const name = StringPrototypeStartsWith(id, 'node:') ? StringPrototypeSlice(id, 5) : id;
+  return isBuiltin(id) && native.isAllowed(name) ? builtin(name) : undefined;
 };
 
 let stdin;
