@@ -148,17 +148,7 @@ impl App {
             tokio::task::spawn_blocking(read).await??
         };
         let deploy = Deploy::new(Arc::clone(&store), images.clone());
-        let workspaces = Workspaces::new(
-            Arc::clone(&store),
-            deploy.clone(),
-            images.clone(),
-            dispatch.clone(),
-            (config.program.clone(), config.workspaces.clone()),
-        );
-        if config.workspaces.regenerate {
-            let made = workspaces.regenerate().await;
-            tracing::info!(made, "made workspaces again from their definitions");
-        }
+        let workspaces = open_workspaces(config, &store, &deploy, &images, &dispatch).await;
         let app = Arc::new(Self {
             deploy,
             workspaces,
@@ -292,4 +282,26 @@ fn observers(
         metrics: Arc::new(metrics),
         tracer,
     })
+}
+
+/// The workspaces, with what is made of their definitions up to date if that is asked for.
+async fn open_workspaces(
+    config: &Config,
+    store: &Arc<Store>,
+    deploy: &Deploy,
+    images: &Images,
+    dispatch: &Dispatch,
+) -> Workspaces {
+    let workspaces = Workspaces::new(
+        Arc::clone(store),
+        deploy.clone(),
+        images.clone(),
+        dispatch.clone(),
+        (config.program.clone(), config.workspaces.clone()),
+    );
+    if config.workspaces.regenerate {
+        let made = workspaces.regenerate().await;
+        tracing::info!(made, "made workspaces again from their definitions");
+    }
+    workspaces
 }

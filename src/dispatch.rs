@@ -184,12 +184,17 @@ impl Dispatch {
     /// # Cancel safety
     /// Dropping the future ends the invocation.
     pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
-        let begun = self.begin(Kind::Request, call, Extras::default()).await?;
+        let begun = self.begin(call, Kind::Request).await?;
         self.run(begun).await
     }
 
     /// Everything up to where the sandbox is made.
-    async fn begin(&self, kind: Kind, call: Call, extras: Extras) -> Result<Begun, Error> {
+    async fn begin(&self, call: Call, kind: Kind) -> Result<Begun, Error> {
+        self.begin_with(kind, call, Extras::default()).await
+    }
+
+    /// [`Dispatch::begin`] with what the caller decides.
+    async fn begin_with(&self, kind: Kind, call: Call, extras: Extras) -> Result<Begun, Error> {
         let shared = &self.shared;
         let admitted = shared.admit_call(&call, kind, extras.deployment);
         let (deployment, permits) = admitted.inspect_err(|error| {

@@ -128,7 +128,7 @@ impl Dispatch {
             invocation,
             mut account,
             mut head,
-        } = self.begin(kind, call, extras).await?;
+        } = self.begin_with(kind, call, extras).await?;
         let finished = image.invoke(invocation).await;
         account.close(&finished).await;
         let logs = account.take_lines();

@@ -44,7 +44,12 @@ impl Attempt {
             Principal::Key(key) => Some(key.name.clone()),
             Principal::Root | Principal::Loopback => None,
         };
-        let mut target = format!("{}{}", super::CONTROL, parts.uri.path());
+        let is_workspace = route.is_some_and(|route| route.starts_with(super::WORKSPACES));
+        let (prefix, own) = match is_workspace {
+            true => (super::WORKSPACES, Some(principal.own_tenant())),
+            false => (super::CONTROL, None),
+        };
+        let mut target = format!("{prefix}{}", parts.uri.path());
         target.truncate(target.floor_char_boundary(limits::AUDIT_TARGET_BYTES_MAX));
         let entry = AuditEntry {
             timestamp_ms: clock::now_ms(),
@@ -54,7 +59,7 @@ impl Attempt {
             peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
             action: format!("{} {}", parts.method, route.unwrap_or_default()),
             target,
-            tenant: params.get("tenant").parse().ok(),
+            tenant: params.get("tenant").parse().ok().or(own),
             status: None,
             code: None,
             duration_ms: 0,

@@ -24,6 +24,7 @@ use super::audit::Attempt;
 use super::path::Params;
 use super::problem::Problem;
 use crate::error::{Code, Error};
+use crate::id::TenantId;
 use crate::secret::{Digest, Token};
 use crate::store::{ApiKey, Keys, Refused};
 
@@ -51,6 +52,15 @@ pub(super) enum Principal {
 }
 
 impl Principal {
+    /// Whose things they mean where a path names no tenant.
+    pub(super) fn own_tenant(&self) -> TenantId {
+        match self {
+            Self::Key(key) => key.tenant.clone(),
+            Self::Root | Self::Loopback => None,
+        }
+        .unwrap_or_else(TenantId::default_tenant)
+    }
+
     /// What the audit log calls them: `root`, `loopback`, or the id of the key.
     pub(super) fn name(&self) -> String {
         match self {

@@ -62,6 +62,8 @@ use crate::limits;
 
 /// Where the control plane is.
 const CONTROL: &str = "/api/v1";
+/// Where workspaces are.
+const WORKSPACES: &str = "/v2";
 
 /// What the operator decides about the HTTP side of a server.
 #[derive(Clone)]
@@ -149,7 +151,7 @@ pub(crate) fn router(http: Arc<Http>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .nest(CONTROL, control_plane(&http))
-        .nest("/v2", workspaces(&http))
+        .nest(WORKSPACES, workspaces(&http))
         .with_state(http)
 }
 
@@ -164,7 +166,7 @@ fn operator(http: &Arc<Http>) -> Router<Arc<Http>> {
 fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
     let (router, mut document) = routes().split_for_parts();
     let (_router, workspaces) = workspace_routes().split_for_parts();
-    openapi::add(&mut document, workspaces, "/v2");
+    openapi::add(&mut document, workspaces, WORKSPACES);
     router
         .merge(openapi::route(document))
         .method_not_allowed_fallback(method_not_allowed)
@@ -183,6 +185,7 @@ fn workspaces(http: &Arc<Http>) -> Router<Arc<Http>> {
         .layer(from_fn_with_state(Arc::clone(http), auth::guard))
         .layer(from_fn(uncached))
         .layer(from_fn(workspaces::told))
+        .layer(from_fn(request_id::name))
 }
 
 fn workspace_routes() -> OpenApiRouter<Arc<Http>> {

@@ -22,8 +22,9 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::Http;
+use super::auth::Principal;
 use super::body::Unread;
-use super::invoke::{INVOCATION, peer};
+use super::invoke::{INVOCATION, peer, trace_of};
 use super::openapi::{Binary, ProblemBody};
 use super::path::{Params, parameter};
 use super::problem::Problem;
@@ -78,8 +79,9 @@ impl IntoParams for OfFunction {
 }
 
 /// Whose workspaces a request is about: paths of this surface name no tenant.
-fn tenant(_parts: &Parts) -> TenantId {
-    TenantId::default_tenant()
+fn tenant(parts: &Parts) -> TenantId {
+    let principal = parts.extensions.get::<Principal>();
+    principal.map_or_else(TenantId::default_tenant, Principal::own_tenant)
 }
 
 /// What a workspace is. Other members are kept and answered with it.
@@ -424,6 +426,7 @@ pub(super) async fn run(
     request: Request,
 ) -> Response {
     let id = InvocationId::new(clock::now_ms());
+    let trace = trace_of(id, request.headers());
     let peer = {
         let (parts, body) = request.into_parts();
         let peer = peer(&parts, http.trust_proxy);
@@ -438,6 +441,7 @@ pub(super) async fn run(
             function,
             parameters,
             peer: peer.0,
+            trace,
         };
         http.app.workspaces.run(run).await
     };

@@ -26,6 +26,16 @@ pub(super) const PACKAGES: &str = "node_modules/";
 const REQUIRE: &str = "require";
 /// The shared object.
 const CACHE: &str = "cache";
+/// Names that mean the same everywhere, whatever a function is called.
+const TAKEN: [&str; 7] = [
+    CACHE,
+    REQUIRE,
+    "undefined",
+    "NaN",
+    "Infinity",
+    "eval",
+    "arguments",
+];
 /// Ways to a global variable that no name in the source need give away.
 const INDIRECT: [&str; 5] = ["eval", "Function", "globalThis", "global", "self"];
 
@@ -90,9 +100,7 @@ fn bodies(program: &Path, definition: &Definition) -> Result<Vec<Body>, Error> {
             let detail = format!("has more than {} MiB", SOURCE_BYTES_MAX >> 20);
             return Err(fault(&function.name, &Fault::of_file(detail)));
         }
-        // The cache is the cache for everybody, whatever a function is called.
-        let siblings = names.iter().filter(|name| name.as_str() != CACHE);
-        let siblings = siblings.filter(|name| name.as_str() != REQUIRE);
+        let siblings = names.iter().filter(|name| !TAKEN.contains(&name.as_str()));
         jobs.push(BodyJob {
             source: function.code.clone(),
             parameters: function

@@ -36,7 +36,8 @@ use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
 use crate::limits::Limits;
-use crate::store::{Deployment, Store};
+use crate::store::{Deployment, Expected, Store};
+use crate::trace::Context;
 
 /// Locks for changes, over which workspaces are spread: a merge reads what it then replaces.
 const EDIT_LOCKS: usize = 64;

@@ -6,9 +6,13 @@
 //! | `/tenants/{tenant}` | GET | `read` |
 //! | `/tenants/{tenant}` | other | `admin` of the server: quotas are its |
 //! | `/tenants/{tenant}/keys…` | any | `admin` of the tenant |
+//! | `/tenants/{tenant}/…/versions/{version}/test…` | any | `deploy` |
 //! | `/tenants/{tenant}/…/invoke` | any | `invoke` |
 //! | `/tenants/{tenant}/…` | GET | `read` |
 //! | `/tenants/{tenant}/…` | other | `deploy` |
+//! | `/v2/functions/{workspace}/run/…` | any | `invoke` in the key's own tenant |
+//! | `/v2/functions/{workspace}…` | GET | `read` there |
+//! | `/v2/functions/{workspace}…` | other | `deploy` there |
 //!
 //! `admin` implies the others, and `deploy` implies `read` and `invoke`. For a key of another
 //! tenant nothing inside a tenant is there. A version that is invoked by its number may not be
@@ -24,8 +28,15 @@ use crate::store::Scope;
 
 /// Where every route of a tenant is.
 const TENANT: &str = "/api/v1/tenants/{tenant}";
+/// Where every route of a workspace is; its tenant is that of the key.
+const WORKSPACE: &str = "/v2/functions/{workspace}";
+/// Where their functions are run.
+const RUN: &str = "/run/{function}";
 /// Ways to run functions, which change nothing that is managed here.
 const INVOKE: &str = "/invoke";
+
+/// Runs a version that need not be active.
+const TEST: &str = "/versions/{version}/test";
 
 /// What a request needs.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +56,12 @@ pub(super) enum Need {
         function: Option<FunctionName>,
         scope: Scope,
     },
+    /// A scope inside the principal's own tenant.
+    OfOwnTenant {
+        /// The workspace, if the path names one.
+        function: Option<FunctionName>,
+        scope: Scope,
+    },
 }
 
 impl Need {
@@ -54,6 +71,15 @@ impl Need {
             return Self::Nothing;
         };
         let reads = matches!(*method, Method::GET | Method::HEAD);
+        if let Some(rest) = route.strip_prefix(WORKSPACE) {
+            let scope = match rest {
+                RUN => Scope::Invoke,
+                _ if reads => Scope::Read,
+                _ => Scope::Deploy,
+            };
+            let function = params.get("workspace").parse().ok();
+            return Self::OfOwnTenant { function, scope };
+        }
         let Some(rest) = route.strip_prefix(TENANT) else {
             return Self::ServerAdmin { tenant: None };
         };
@@ -71,7 +97,11 @@ impl Need {
     /// Whether what comes of it is written down: whatever may change something.
     pub(super) fn is_audited(&self, method: &Method) -> bool {
         let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let invokes = matches!(self, Self::OfTenant { scope, .. } if *scope == Scope::Invoke);
+        let invokes = matches!(
+            self,
+            Self::OfTenant { scope, .. } | Self::OfOwnTenant { scope, .. }
+                if *scope == Scope::Invoke
+        );
         changes && !invokes && *self != Self::Nothing
     }
 
@@ -89,6 +119,10 @@ impl Need {
             Self::ServerAdmin { tenant } => {
                 let needed = "this needs an admin key of the server".to_owned();
                 (tenant.as_ref(), key.is_server_admin(), needed)
+            }
+            Self::OfOwnTenant { function, scope } => {
+                let needed = format!("this needs a key with the scope {}", scope.as_str());
+                (None, key.grants(*scope, function.as_ref()), needed)
             }
             Self::OfTenant {
                 tenant,
@@ -125,7 +159,7 @@ fn scope(rest: &str, reads: bool) -> Scope {
         Scope::Admin
     } else if rest.ends_with(INVOKE) && !rest.contains("/versions/") {
         Scope::Invoke
-    } else if reads {
+    } else if reads && !rest.contains(TEST) {
         Scope::Read
     } else {
         Scope::Deploy
