@@ -547,7 +547,7 @@ fn last_state(ended: &Ended) -> RunState {
         }
         Ended::Interrupted => RunState::Interrupted,
         Ended::Answered { .. } | Ended::Failed { .. } => RunState::Failed,
-        Ended::Refused => RunState::Queued,
+        Ended::Refused | Ended::Busy => RunState::Queued,
     }
 }
 

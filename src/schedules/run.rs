@@ -17,6 +17,14 @@ const SHARE: usize = 2;
 /// Tenants whose room is kept although nothing of theirs runs.
 const TENANTS_KEPT: usize = 1000;
 
+/// First pause when requests leave no room; each further one is twice as long.
+const BUSY_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Longest pause when requests leave no room.
+const BUSY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// One of the places that the runs of all tenants share.
+type Place = Option<OwnedSemaphorePermit>;
+
 /// The room that runs share. Whoever waits for it is let in, in turn.
 pub(super) struct Room {
     total: Arc<Semaphore>,
@@ -34,7 +42,7 @@ impl Room {
         }
     }
 
-    async fn enter(&self, tenant: &TenantId) -> [Option<OwnedSemaphorePermit>; 2] {
+    async fn enter(&self, tenant: &TenantId) -> (Option<OwnedSemaphorePermit>, Place) {
         let own = {
             let tenants = self.tenants.lock();
             let mut tenants = tenants.unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +57,12 @@ impl Room {
         // The tenant's own first: one that has many runs due waits here, in nobody's way.
         // Neither semaphore is ever closed.
         let own = own.acquire_owned().await.ok();
-        [own, Arc::clone(&self.total).acquire_owned().await.ok()]
+        let place = self.place().await;
+        (own, place)
+    }
+
+    async fn place(&self) -> Place {
+        Arc::clone(&self.total).acquire_owned().await.ok()
     }
 }
 
@@ -70,11 +83,12 @@ pub(super) fn spawn(shared: &Arc<Shared>, key: &ScheduleKey, id: ScheduleId, num
         // The run that waited for this one goes on in the same task.
         while let Some(number) = next.take() {
             let entered = shared.room.enter(&key.tenant);
-            let Some(permits) = shared.closing.run_until_cancelled(entered).await else {
+            let entered = shared.closing.run_until_cancelled(entered).await;
+            let Some((own, place)) = entered else {
                 return;
             };
-            let step = attempt(&shared, &key, id, number).await;
-            drop(permits);
+            let step = attempt(&shared, &key, id, number, place).await;
+            drop(own);
             if matches!(step, Step::Over) {
                 next = shared.agenda().finish(&key, id);
             }
@@ -83,7 +97,13 @@ pub(super) fn spawn(shared: &Arc<Shared>, key: &ScheduleKey, id: ScheduleId, num
 }
 
 /// One attempt, from noting that it begins to noting how it ended.
-async fn attempt(shared: &Arc<Shared>, key: &ScheduleKey, id: ScheduleId, number: u64) -> Step {
+async fn attempt(
+    shared: &Arc<Shared>,
+    key: &ScheduleKey,
+    id: ScheduleId,
+    number: u64,
+    place: Place,
+) -> Step {
     if shared.closing.is_cancelled() {
         return Step::Later;
     }
@@ -118,8 +138,30 @@ async fn attempt(shared: &Arc<Shared>, key: &ScheduleKey, id: ScheduleId, number
         attempt: run.attempt,
         invocation,
     };
-    let ended = shared.runner.run(job).await;
+    let ended = carry_out(shared, job, place).await;
     conclude(shared, key, id, &run, schedule.settings.retries, ended).await
+}
+
+/// Carries an attempt out, as soon as requests leave room for it. While it waits for that it gives
+/// its place back: a tenant that takes all of its own room takes none of the others'.
+async fn carry_out(shared: &Shared, job: Job, mut place: Place) -> Ended {
+    let mut pause = BUSY_PAUSE_MIN;
+    loop {
+        let ended = shared.runner.run(job.clone()).await;
+        if ended != Ended::Busy {
+            return ended;
+        }
+        drop(place.take());
+        let wait = async {
+            tokio::time::sleep(pause).await;
+            shared.room.place().await
+        };
+        match shared.closing.run_until_cancelled(wait).await {
+            Some(next) => place = next,
+            None => return Ended::Refused,
+        }
+        pause = BUSY_PAUSE_MAX.min(pause * 2);
+    }
 }
 
 /// Notes how an attempt ended, and what follows.
@@ -145,7 +187,7 @@ async fn conclude(
     let (status, code) = match ended {
         Ended::Answered { status } => (status, None),
         Ended::Failed { status, code } => (status, Some(code.as_str().to_owned())),
-        Ended::Interrupted | Ended::Refused => (None, None),
+        Ended::Interrupted | Ended::Refused | Ended::Busy => (None, None),
     };
     let end = move |run: &mut Run| {
         run.state = state;

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -13,11 +12,6 @@ use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, ScheduleName, TenantId};
 use crate::store::RecordedKind;
 use crate::trace::Context;
-
-/// First pause when the server or the tenant is busy; each further one is twice as long.
-const BUSY_PAUSE_MIN: Duration = Duration::from_millis(10);
-/// Longest pause when the server or the tenant is busy.
-const BUSY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// One attempt of a run.
 #[derive(Debug, Clone)]
@@ -59,6 +53,8 @@ pub enum Ended {
     Interrupted,
     /// The server takes in nothing more; nothing ran.
     Refused,
+    /// Server or tenant have no room at the moment; nothing ran.
+    Busy,
 }
 
 /// What carries out attempts.
@@ -71,28 +67,26 @@ impl Runner for Dispatch {
     fn run(&self, job: Job) -> BoxFuture<'static, Ended> {
         let dispatch = self.clone();
         async move {
-            let mut pause = BUSY_PAUSE_MIN;
-            loop {
-                match once(&dispatch, &job).await {
-                    Ok(ended) => return ended,
-                    // Requests took all the room: the run waits for its own.
-                    Err(error) if is_busy(error.code) => {}
-                    Err(error) if error.code == Code::ShuttingDown => return Ended::Refused,
-                    Err(error) => {
-                        let code = error.code;
-                        return Ended::Failed { status: None, code };
-                    }
-                }
-                tokio::time::sleep(pause).await;
-                pause = BUSY_PAUSE_MAX.min(pause * 2);
+            match once(&dispatch, &job).await {
+                Ok(ended) => ended,
+                Err(error) if is_busy(error.code) => Ended::Busy,
+                Err(error) if error.code == Code::ShuttingDown => Ended::Refused,
+                Err(error) => Ended::Failed {
+                    status: None,
+                    code: error.code,
+                },
             }
         }
         .boxed()
     }
 }
 
+/// Whether nothing ran, and the same may run in a moment.
 fn is_busy(code: Code) -> bool {
-    matches!(code, Code::TenantBusy | Code::ServerBusy)
+    matches!(
+        code,
+        Code::TenantBusy | Code::ServerBusy | Code::RateLimited
+    )
 }
 
 async fn once(dispatch: &Dispatch, job: &Job) -> Result<Ended, Error> {

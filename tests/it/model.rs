@@ -187,7 +187,10 @@ impl Model {
             return self.store(name, *content, *activate);
         }
         let Some(function) = self.functions.get_mut(name) else {
-            return NO_FUNCTION;
+            return match step.operation {
+                Operation::DeleteSchedule(_) => NO_SCHEDULE,
+                _ => NO_FUNCTION,
+            };
         };
         match &step.operation {
             Operation::Deploy(..) => unreachable!("see above"),

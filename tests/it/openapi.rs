@@ -49,12 +49,11 @@ impl Document {
         let operation = self.find(method, path);
         let what = format!("{method} {path}: {} {}", answer.status, answer.text());
         let responses = &operation["responses"];
-        let own = &responses[answer.status.to_string()];
-        let response = if own.is_null() {
-            &responses["default"]
-        } else {
-            own
-        };
+        let response = &responses[answer.status.to_string()];
+        if response.is_null() && responses["default"].is_object() {
+            // Whatever a function says.
+            return;
+        }
         assert!(response.is_object(), "no such answer is described: {what}");
         let Some(content) = response["content"].as_object() else {
             assert!(answer.body.is_empty(), "no body is described: {what}");

@@ -399,6 +399,65 @@ async fn kill_9_under_write_load_loses_no_acknowledged_kv_write() {
     }
 }
 
+/// Counts how often it is called for each time.
+const COUNTS: &str = "module.exports = async (req, res) => {
+    await kv.increment(`calls:${req.get('x-ampoule-due-ms')}`);
+    res.end();
+};";
+/// How often each time was called for.
+const CALLS: &str = "module.exports = async (req, res) => {
+    const { keys } = await kv.list({ prefix: 'calls:' });
+    const calls = {};
+    for (const key of keys) calls[key.slice(6)] = await kv.get(key);
+    res.json(calls);
+};";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_while_schedules_run_calls_for_no_tick_twice() {
+    let data = tempfile::tempdir().unwrap();
+    let mut serving = Serving::start(data.path()).await;
+    serving.deploy("counts", COUNTS).await;
+    serving.deploy("calls", CALLS).await;
+    let path = format!("{}/schedules/s", function_path("counts"));
+    let schedule = r#"{"cron":"* * * * * *","overlap":"allow"}"#;
+    let put = serving.request(Method::PUT, &path).body(schedule);
+    assert_eq!(Answer::of(put).await.status, 201);
+    let mut seen = 0;
+    for _ in 0..3 {
+        // Killed right after a call, when the run may or may not be noted as over.
+        let calls = loop {
+            let calls = Answer::of(serving.invoke("calls")).await.json();
+            let calls = calls.as_object().unwrap().clone();
+            if calls.len() > seen {
+                break calls;
+            }
+            tokio::time::sleep(POLL).await;
+        };
+        serving.running.signal(Signal::KILL);
+        seen = calls.len();
+        drop(serving);
+        serving = Serving::start(data.path()).await;
+        let calls = Answer::of(serving.invoke("calls")).await.json();
+        for (due_ms, count) in calls.as_object().unwrap() {
+            assert_eq!(count, 1, "{due_ms}: {calls}");
+            assert_eq!(due_ms.parse::<u64>().unwrap() % 1000, 0);
+        }
+    }
+    let runs = Answer::of(serving.request(Method::GET, &format!("{path}/runs?limit=100"))).await;
+    let runs = runs.json()["runs"].as_array().unwrap().clone();
+    let mut dues: Vec<u64> = runs
+        .iter()
+        .map(|run| run["due_ms"].as_u64().unwrap())
+        .collect();
+    let count = dues.len();
+    dues.dedup();
+    // Newest first, and none twice.
+    assert!(
+        dues.is_sorted_by(|a, b| a > b) && dues.len() == count,
+        "{runs:?}"
+    );
+}
+
 /// Deploys version after version until the server is gone; version N answers `function:N`.
 async fn deploy(serving: Arc<Serving>, done: Acknowledged<(String, u64)>, function: String) {
     for number in 2..100_000_u64 {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::openapi::Document;
 use crate::process::Gate;
 use crate::server::{Answer, Options, PATIENCE, Server};
 
@@ -624,4 +625,111 @@ async fn many_runs_at_once_leave_room_for_requests_and_all_of_them_run() {
     }
     held.release("now").await;
     timed.ended("job/schedules/first", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_api_answers_is_in_its_document() {
+    let timed = Timed::start().await;
+    let server = &timed.server;
+    let document = Document::of(server).await;
+    server.deploy("notes", NOTES).await;
+    let of_function = "/api/v1/tenants/default/functions/notes/schedules";
+    let of_schedule = format!("{of_function}/s");
+    let put = |body: Value| {
+        let request = server.request(Method::PUT, &of_schedule);
+        document.check_request(request.body(body.to_string()))
+    };
+    let all = json!({
+        "cron": "* * * * *", "time_zone": "Asia/Tokyo", "enabled": true, "path": "/x",
+        "payload": { "a": 1 }, "missed": { "policy": "run_once", "late_ms_max": 1000 },
+        "overlap": "queue_one", "retries": { "max": 1, "initial_ms": 1, "max_ms": 2 },
+    });
+    assert_eq!(put(all.clone()).await.status, 201);
+    assert_eq!(put(all).await.status, 200);
+    assert_eq!(put(json!({ "cron": "never" })).await.status, 400);
+    timed.pass(MINUTE);
+    timed.ended("notes/schedules/s", 1).await;
+    for (method, path, status) in [
+        (Method::GET, of_function.to_owned(), 200),
+        (Method::GET, of_schedule.clone(), 200),
+        (Method::GET, format!("{of_function}/none"), 404),
+        (Method::GET, format!("{of_schedule}/runs"), 200),
+        (Method::GET, format!("{of_schedule}/runs?limit=0"), 400),
+        (Method::POST, format!("{of_schedule}/run"), 202),
+        (Method::DELETE, of_schedule.clone(), 204),
+        (Method::DELETE, of_schedule.clone(), 404),
+    ] {
+        let answer = document.check(server, method.clone(), &path).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    }
+    for (body, status) in [
+        (
+            json!({ "cron": "0 0 1 1 *", "count": 2, "after_ms": 5 }),
+            200,
+        ),
+        (json!({ "cron": "0 0 1 1 *", "count": 0 }), 400),
+    ] {
+        let request = server.request(Method::POST, "/api/v1/schedules/preview");
+        let answer = document.check_request(request.body(body.to_string())).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_takes_all_its_room_keeps_no_other_from_running() {
+    // Two places for scheduled runs in total; one tenant's own is taken by a request.
+    let options = Options {
+        max_concurrent: 4,
+        max_concurrent_per_tenant: 1,
+        ..Options::default()
+    };
+    let (timed, gate) = (Timed::with(options).await, Gate::new().await);
+    let server = &timed.server;
+    let waits = "module.exports = async (req, res) => {
+        if (req.query.gate) await fetch(req.query.gate);
+        res.end('done');
+    };";
+    let put = async |tenant: &str| {
+        server.deploy_for(tenant, "job", waits, json!({})).await;
+        let path = format!("/api/v1/tenants/{tenant}/functions/job/schedules/s");
+        let wanted = json!({ "cron": "* * * * *", "overlap": "allow" });
+        let put = server.request(Method::PUT, &path).body(wanted.to_string());
+        assert_eq!(Answer::of(put).await.status, 201);
+        path
+    };
+    let greedy = [put("greedy-1").await, put("greedy-2").await];
+    let asked = ["greedy-1", "greedy-2"].map(|tenant| {
+        let target = format!("job?gate={}", gate.url());
+        tokio::spawn(server.invoke_for(tenant, &target).send())
+    });
+    let held = [gate.arrival().await, gate.arrival().await];
+    timed.pass(MINUTE);
+    let state_of = async |path: &str| {
+        let answer = Answer::of(server.request(Method::GET, path)).await;
+        answer.json()["last_run"]["state"].clone()
+    };
+    let until = async |path: &str, state: &str| {
+        let reached = async {
+            while state_of(path).await != state {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let reached = tokio::time::timeout(PATIENCE, reached).await;
+        reached.unwrap_or_else(|_| panic!("{path} is not {state}"));
+    };
+    for path in &greedy {
+        until(path, "running").await;
+    }
+    let modest = put("modest").await;
+    timed.pass(MINUTE);
+    until(&modest, "succeeded").await;
+    for held in held {
+        held.release("now").await;
+    }
+    for asked in asked {
+        assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+    }
+    for path in &greedy {
+        until(path, "succeeded").await;
+    }
 }

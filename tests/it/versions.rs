@@ -366,7 +366,7 @@ async fn a_change_on_top_of_something_stale_is_refused() {
         if body.is_null() {
             request
         } else {
-            request.json(&body)
+            with_json(request, &body)
         }
     };
     let changes = [
@@ -663,7 +663,7 @@ async fn what_versions_answer_is_as_the_document_says() {
         let request = if body.is_null() {
             request
         } else {
-            request.json(&body)
+            with_json(request, &body)
         };
         let answer = document.check_request(request).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.text());
