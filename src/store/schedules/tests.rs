@@ -61,7 +61,11 @@ async fn deploy(store: &Store, of: &ScheduleKey) {
         files: 1,
         source_bytes: 1,
         snapshot_bytes: 1,
+        digest: String::new(),
+        files_digest: String::new(),
         activate: true,
+        expected: Expected::default(),
+        base: None,
     };
     store.functions().deploy(new, Bytes::new()).await.unwrap();
 }
@@ -225,7 +229,7 @@ async fn with_its_function_all_of_a_schedule_is_gone_and_nothing_of_others() {
     }
     store
         .functions()
-        .delete_function(&tenant("t"), &function("f"))
+        .delete_function(&tenant("t"), &function("f"), Expected::default())
         .await
         .unwrap();
     deploy(&store, &key("f", "s")).await;
