@@ -21,6 +21,8 @@ pub use workspaces::WorkspaceConfig;
 pub struct RawConfig {
     /// Address and port to listen on; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Where the control plane alone listens; `None` for `listen`.
+    pub api_listen: Option<SocketAddr>,
     /// Folder that holds everything the server keeps; made if it is not there.
     pub data: PathBuf,
     /// Folder for compiled code; `None` for one inside of `data`.
@@ -44,11 +46,13 @@ pub struct RawConfig {
 pub struct Config {
     /// Address and port to listen on; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Where the control plane alone listens; `None` for `listen`.
+    pub api_listen: Option<SocketAddr>,
     /// Folder that holds everything the server keeps; made if it is not there.
     pub data: PathBuf,
     /// Folder for compiled code, which may be deleted at any time.
     pub cache: PathBuf,
-    /// Key to the control plane, not empty. Without one, `listen` is a loopback address.
+    /// Key to the control plane, not empty. Without one, it listens on a loopback address.
     pub key: Option<String>,
     /// Whether a proxy in front sets `x-forwarded-for`.
     pub trust_proxy: bool,
@@ -152,8 +156,9 @@ impl Config {
     /// [`ConfigError`], with what to do about it.
     pub fn new(raw: RawConfig) -> Result<Self, ConfigError> {
         let config = Self::for_development(raw)?;
-        if config.key.is_none() && !config.listen.ip().to_canonical().is_loopback() {
-            return Err(ConfigError::KeyMissing(config.listen));
+        let control_plane = config.api_listen.unwrap_or(config.listen);
+        if config.key.is_none() && !control_plane.ip().to_canonical().is_loopback() {
+            return Err(ConfigError::KeyMissing(control_plane));
         }
         Ok(config)
     }
@@ -182,6 +187,7 @@ impl Config {
         }
         Ok(Self {
             listen: raw.listen,
+            api_listen: raw.api_listen,
             cache: raw.cache.unwrap_or_else(|| raw.data.join("cache")),
             data: raw.data,
             key,

@@ -31,12 +31,12 @@ use tokio_util::task::TaskTracker;
 use self::stall::StallGuard;
 use crate::app::App;
 pub use crate::http::HttpSettings;
-use crate::http::{Http, Peer, answer_to_panic, router};
+use crate::http::{Http, Peer, answer_to_panic, router, routers};
 use crate::limits;
 
 mod stall;
 
-/// Most connections at once; the next one waits to be accepted.
+/// Most connections at once on one address; the next one waits to be accepted.
 const CONNECTIONS_MAX: usize = 10_000;
 /// How long a client may take to send a request's head, idling before it included.
 const HEAD_READ: Duration = Duration::from_secs(30);
@@ -55,17 +55,37 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What an HTTP/2 connection begins with.
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For functions, and for the control plane unless that has one of its own.
+    pub functions: TcpListener,
+    /// For the control plane alone.
+    pub api: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(functions: TcpListener) -> Self {
+        Self {
+            functions,
+            api: None,
+        }
+    }
+}
+
 /// Serves until `stop` resolves and everything in progress has ended; then closes the app.
 ///
 /// # Errors
 /// When the listener has no address. Whatever happens to a connection ends that one alone.
 pub async fn run(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     app: Arc<App>,
     settings: HttpSettings,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let address = listener
+    let listeners = listeners.into();
+    let control_plane = listeners.api.as_ref().unwrap_or(&listeners.functions);
+    let address = control_plane
         .local_addr()
         .context("the listener has no address")?;
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -77,23 +97,33 @@ pub async fn run(
         closing.clone(),
     );
     let connections = Connections {
-        router: router(http),
         tasks,
         closing,
         cut: CancellationToken::new(),
     };
-    connections.accept(&listener, stop).await;
-    shut_down(listener, connections, &app, settings.drain).await;
+    match &listeners.api {
+        None => {
+            let accepting = connections.accept(&listeners.functions, router(http));
+            tokio::select! { () = accepting => {} () = stop => {} }
+        }
+        Some(api) => {
+            let routers = routers(http);
+            let accepting = connections.accept(&listeners.functions, routers.functions);
+            let accepting_api = connections.accept(api, routers.api);
+            tokio::select! { () = accepting => {} () = accepting_api => {} () = stop => {} }
+        }
+    }
+    shut_down(listeners, connections, &app, settings.drain).await;
     Ok(())
 }
 
 /// The order of shutdown.
-async fn shut_down(listener: TcpListener, connections: Connections, app: &App, drain: Duration) {
+async fn shut_down(listeners: Listeners, connections: Connections, app: &App, drain: Duration) {
     tracing::info!("stopping: requests in progress are finished");
     // 1. Say so: `/readyz` answers 503 from here on, on the connections that there are.
     app.start_draining();
     // 2. No new connections.
-    drop(listener);
+    drop(listeners);
     // 3. Each connection ends with the request that it is at; long polls answer at once.
     connections.closing.cancel();
     connections.tasks.close();
@@ -117,7 +147,6 @@ async fn shut_down(listener: TcpListener, connections: Connections, app: &App, d
 
 /// All connections of a server.
 struct Connections {
-    router: Router,
     /// Owns every connection and what goes on behind them.
     tasks: TaskTracker,
     /// Cancelled: connections end with the request that they are at.
@@ -127,23 +156,19 @@ struct Connections {
 }
 
 impl Connections {
-    /// Accepts connections until `stop` resolves.
-    async fn accept(&self, listener: &TcpListener, stop: impl Future<Output = ()>) {
+    /// Accepts connections for ever. Each listener has places of its own, so that a flood on one
+    /// leaves the other reachable.
+    async fn accept(&self, listener: &TcpListener, router: Router) {
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut stop = pin!(stop);
         loop {
             let accepted = async {
                 let permit = Arc::clone(&permits).acquire_owned().await;
                 let permit = permit.expect("the semaphore is never closed");
                 listener.accept().await.map(|accepted| (accepted, permit))
             };
-            let accepted = tokio::select! {
-                () = &mut stop => return,
-                accepted = accepted => accepted,
-            };
-            match accepted {
+            match accepted.await {
                 Ok(((stream, peer), permit)) => {
-                    let served = self.serve(stream, peer);
+                    let served = self.serve(stream, peer, router.clone());
                     let cut = self.cut.clone();
                     self.tasks.spawn(async move {
                         cut.run_until_cancelled_owned(served).await;
@@ -165,8 +190,9 @@ impl Connections {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
+        router: Router,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (router, closing) = (self.router.clone(), self.closing.clone());
+        let closing = self.closing.clone();
         let executor = Tracked(self.tasks.clone());
         async move {
             // Without it small chunks of a streamed answer would wait for each other.

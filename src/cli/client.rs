@@ -342,7 +342,7 @@ impl Client {
         url
     }
 
-    fn base_text(&self) -> &str {
+    pub(super) fn base_text(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 }

@@ -91,6 +91,7 @@ async fn run(
         trust_proxy: false,
         max_concurrent: 512,
         max_concurrent_per_tenant: 512,
+        api_listen: None,
         network_policy: Preset::AllowAll,
         workspaces: WorkspaceConfig::default(),
     })?;

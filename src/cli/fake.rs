@@ -202,7 +202,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    fn terminal(&self) -> Terminal {
+    pub(super) fn terminal(&self) -> Terminal {
         Terminal {
             out: Sink::new(Box::new(self.out.clone()), false),
             err: Sink::new(Box::new(self.err.clone()), false),

@@ -8,8 +8,11 @@
 mod bindings;
 mod call;
 mod client;
+mod completions;
+mod config;
 mod deploy;
 mod dev;
+mod doctor;
 mod download;
 mod env;
 mod invocations;
@@ -35,13 +38,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use self::bindings::BindingsArgs;
 pub use self::call::CallArgs;
 pub use self::client::{FunctionArgs, ServerArgs, TenantArgs};
+pub use self::completions::CompletionsArgs;
+pub use self::config::ConfigArgs;
 pub use self::deploy::DeployArgs;
 pub use self::dev::dev;
+pub use self::doctor::DoctorArgs;
 pub use self::download::DownloadArgs;
 pub use self::env::EnvArgs;
 pub use self::invocations::{InvocationsArgs, RetentionArgs};
@@ -81,7 +88,8 @@ A function is a file that exports a handler, or a folder with one and its packag
   module.exports = (req, res) => res.json({ hello: 'world' });
 
 All commands but `serve` and `dev` talk to a running server: the one at AMPOULE_URL
-(default http://127.0.0.1:4000), with the key AMPOULE_KEY if it asks for one.
+(default http://127.0.0.1:4000), with the key AMPOULE_KEY if it asks for one. Settings may also
+stand in ampoule.toml, see `ampoule config`. `ampoule doctor` looks for what is wrong.
 `ampoule COMMAND --help` has examples of each.",
     subcommand_required = true,
     arg_required_else_help = true,
@@ -137,6 +145,12 @@ pub enum Command {
     Bindings(BindingsArgs),
     /// Make, show, run and delete workspaces: functions that are run by name
     Workspaces(WorkspacesArgs),
+    /// Look for what would keep Ampoule from working well
+    Doctor(DoctorArgs),
+    /// Say where settings come from
+    Config(ConfigArgs),
+    /// Print what makes a shell complete commands and options
+    Completions(CompletionsArgs),
     /// Transforms TypeScript for a server, which starts this itself
     #[command(hide = true)]
     Transform,
@@ -149,18 +163,29 @@ Examples:
   ampoule serve
   PORT=8080 ampoule serve --data /var/lib/ampoule
   AMPOULE_KEY=… ampoule serve --listen 0.0.0.0:4000
+  ampoule serve --listen 0.0.0.0:4000 --api-listen 127.0.0.1:4001
 
 Without a key, functions can be managed only from this machine, and the server refuses to listen
 on any other address than a loopback one. With a key, every command that manages functions needs
 it; invoking them never does.
 
 Once it listens it says so on stdout, in one line: listening on http://127.0.0.1:4000
+With --api-listen there is a second one: control plane on http://127.0.0.1:4001
 On SIGTERM or Ctrl-C it finishes what is in progress, for at most 30 seconds; a second signal ends
 it at once. Its own log is on stderr, and RUST_LOG says how much of it: warn, info, debug.")]
 pub struct ServeArgs {
     /// Address to listen on, such as 0.0.0.0:4000 [default: 127.0.0.1:4000]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
     pub listen: Option<SocketAddr>,
+    /// Address for the control plane alone, which --listen does not answer then
+    #[arg(
+        long,
+        env = "AMPOULE_API_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDRESS:PORT",
+        value_parser = parse_listen
+    )]
+    pub api_listen: Option<SocketAddr>,
     /// Port on 127.0.0.1, unless --listen is given
     #[arg(long, env = "PORT", hide_env_values = true, value_name = "PORT")]
     pub port: Option<u16>,
@@ -287,10 +312,23 @@ impl DevArgs {
     }
 }
 
-/// Reads the command line and the environment. Ends the process for `--help`, `--version` and
-/// for what cannot be understood, with 0 and 2.
+/// Reads the command line, the environment and `ampoule.toml`. Ends the process for `--help`,
+/// `--version` and for what cannot be understood, with 0 and 2.
 pub fn parse() -> Command {
-    without_empty_key(Cli::parse().command)
+    let mut arguments = std::env::args_os();
+    // The server's own: what a user has in a file is none of its business.
+    let is_own = arguments.nth(1).is_some_and(|first| first == "transform");
+    let files = match is_own {
+        true => Ok(config::Files::default()),
+        false => config::Files::load(),
+    };
+    let parsed = files
+        .map_err(|error| Cli::command().error(ErrorKind::ValueValidation, error))
+        .and_then(|files| files.parse(std::env::args_os()));
+    match parsed {
+        Ok(command) => without_empty_key(command),
+        Err(error) => error.exit(),
+    }
 }
 
 /// Carries out a client command and answers what the process should exit with.
@@ -367,6 +405,9 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             args.json(),
             workspaces::run(args, terminal).await.map(|()| 0),
         ),
+        Command::Doctor(args) => (args.json, doctor::run(args, terminal).await),
+        Command::Config(args) => (args.json(), config::run(args, terminal).map(|()| 0)),
+        Command::Completions(args) => (false, completions::run(args, terminal).map(|()| 0)),
     };
     ended.map_err(|error| error.with_json(json))
 }

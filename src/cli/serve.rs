@@ -22,6 +22,7 @@ impl ServeArgs {
     fn raw_config(self) -> RawConfig {
         RawConfig {
             listen: self.address(),
+            api_listen: self.api_listen,
             data: self.data(),
             cache: self.cache,
             key: self.key,
@@ -83,27 +84,39 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    let app = App::open(config, vec![address]).await?;
+    let mut listeners = server::Listeners::from(listener);
+    let mut addresses = vec![address];
+    if let Some(api) = config.api_listen {
+        let api = listen(api).await?;
+        addresses.push(api.local_addr().context("the listener has no address")?);
+        listeners.api = Some(api);
+    }
+    let app = App::open(config, addresses.clone()).await?;
     let settings = HttpSettings {
         key: config.key.clone(),
         trust_proxy: config.trust_proxy,
         ..HttpSettings::default()
     };
-    say_ready(address)?;
+    say_ready(address, addresses.get(1).copied())?;
     let stop = CancellationToken::new();
-    let served = server::run(listener, app, settings, stop.clone().cancelled_owned());
+    let served = server::run(listeners, app, settings, stop.clone().cancelled_owned());
     tokio::select! {
         served = served => served,
         () = signals.stop_then_end(&stop) => Err(anyhow!("ended at once, by a second signal")),
     }
 }
 
-/// The one line on stdout: whoever started the server may wait for it.
-fn say_ready(address: SocketAddr) -> anyhow::Result<()> {
+/// What is said on stdout: whoever started the server may wait for it.
+fn say_ready(address: SocketAddr, api: Option<SocketAddr>) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
-    writeln!(out, "listening on http://{address}")
-        .and_then(|()| out.flush())
-        .context("cannot write to stdout")
+    let api = api.map(|api| format!("control plane on http://{api}\n"));
+    write!(
+        out,
+        "listening on http://{address}\n{}",
+        api.unwrap_or_default()
+    )
+    .and_then(|()| out.flush())
+    .context("cannot write to stdout")
 }
 
 /// Binds `address`.

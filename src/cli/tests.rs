@@ -40,7 +40,7 @@ fn every_command_has_examples_and_a_line_about_it() {
     let cli = Cli::command();
     let shown = |command: &&clap::Command| !command.is_hide_set();
     let commands = cli.get_subcommands().filter(shown).collect::<Vec<_>>();
-    assert_eq!(commands.len(), 20);
+    assert_eq!(commands.len(), 23);
     for command in commands {
         let name = command.get_name();
         assert!(command.get_about().is_some(), "{name}");
@@ -57,6 +57,27 @@ fn every_command_has_examples_and_a_line_about_it() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn completions_name_every_command_that_is_shown() {
+    let server = Fake::start(|_| fake::json(200, &json!({}))).await;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let whole = ["ampoule", "completions", shell];
+        let command = Cli::try_parse_from(whole).unwrap().command;
+        let screen = fake::Screen::default();
+        let ended = super::run_on(&command, &mut screen.terminal()).await;
+        let ran = screen.ran(ended);
+        for name in ["deploy", "policy", "completions", "--network-policy"] {
+            let name = if shell == "fish" {
+                name.trim_start_matches('-')
+            } else {
+                name
+            };
+            assert!(ran.out.contains(name), "{shell}: {name}");
+        }
+    }
+    assert!(server.seen().is_empty());
 }
 
 #[test]

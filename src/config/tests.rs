@@ -11,9 +11,23 @@ fn raw(listen: &str, key: Option<&str>) -> RawConfig {
         trust_proxy: false,
         max_concurrent: 8,
         max_concurrent_per_tenant: 4,
+        api_listen: None,
         network_policy: Preset::AllowAll,
         workspaces: WorkspaceConfig::default(),
     }
+}
+
+#[test]
+fn without_a_key_functions_may_be_served_to_all_if_the_control_plane_is_not() {
+    let apart = |listen: &str, api: &str| {
+        let mut raw = raw(listen, None);
+        raw.api_listen = Some(api.parse().unwrap());
+        Config::new(raw).err()
+    };
+    assert_eq!(apart("0.0.0.0:4000", "127.0.0.1:4001"), None);
+    let open = "0.0.0.0:4001".parse().unwrap();
+    let error = apart("127.0.0.1:4000", "0.0.0.0:4001");
+    assert_eq!(error, Some(ConfigError::KeyMissing(open)));
 }
 
 #[test]

@@ -138,21 +138,49 @@ impl Http {
     }
 }
 
+/// The paths of a server with two addresses.
+pub(crate) struct Routers {
+    /// Functions alone.
+    pub(crate) functions: Router,
+    /// The control plane alone.
+    pub(crate) api: Router,
+}
+
 /// Every path that the server answers.
 pub(crate) fn router(http: Arc<Http>) -> Router {
+    control_planes(common(data_plane()), &http).with_state(http)
+}
+
+/// The same for a control plane with an address of its own.
+pub(crate) fn routers(http: Arc<Http>) -> Routers {
+    Routers {
+        functions: common(data_plane()).with_state(Arc::clone(&http)),
+        api: control_planes(common(Router::new()), &http).with_state(http),
+    }
+}
+
+fn data_plane() -> Router<Arc<Http>> {
     Router::new()
         .route("/invoke/{*rest}", any(invoke::invoke))
         .route("/invoke", any(invoke::invoke))
         .route("/invoke/", any(invoke::invoke))
+}
+
+/// Adds what every address answers.
+fn common(router: Router<Arc<Http>>) -> Router<Arc<Http>> {
+    router
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/errors/{code}", get(ops::error_page))
         .merge(operator(&http))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .nest(CONTROL, control_plane(&http))
-        .nest(WORKSPACES, workspaces(&http))
-        .with_state(http)
+}
+
+/// Adds what is for whoever manages functions.
+fn control_planes(router: Router<Arc<Http>>, http: &Arc<Http>) -> Router<Arc<Http>> {
+    router.nest(CONTROL, control_plane(http))
+        .nest(WORKSPACES, workspaces(http))
 }
 
 /// What is outside of the control plane's paths and guarded like it.

@@ -23,7 +23,6 @@ impl Fixture {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Connections {
-            router,
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -31,8 +30,10 @@ impl Fixture {
         let stop = CancellationToken::new();
         let (tasks, stopped) = (connections.tasks.clone(), stop.clone());
         let (closing, cut) = (connections.closing.clone(), connections.cut.clone());
-        let accepting = TaskTracker::new()
-            .spawn(async move { connections.accept(&listener, stopped.cancelled()).await });
+        let accepting = TaskTracker::new().spawn(async move {
+            let accepted = connections.accept(&listener, router);
+            stopped.run_until_cancelled(accepted).await;
+        });
         Self {
             address,
             stop,

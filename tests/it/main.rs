@@ -32,6 +32,7 @@ mod node;
 mod openapi;
 mod packages;
 mod paging;
+mod planes;
 mod policies;
 mod process;
 mod properties;

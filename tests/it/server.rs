@@ -26,6 +26,8 @@ static FIRST: Mutex<()> = Mutex::const_new(());
 /// A running server.
 pub struct Server {
     pub address: SocketAddr,
+    /// Of the control plane, if it has one of its own.
+    pub api: Option<SocketAddr>,
     pub client: reqwest::Client,
     pub app: Arc<App>,
     data: Arc<TempDir>,
@@ -46,6 +48,8 @@ pub struct Options {
     pub counters: Option<PathBuf>,
     /// The global network policy as long as none is stored.
     pub network_policy: Preset,
+    /// Whether the control plane has an address of its own.
+    pub api_apart: bool,
     /// What resolves the names that functions connect to; by default the system.
     pub resolver: Option<Resolver>,
     /// Bounds and rules of workspaces.
@@ -68,6 +72,7 @@ impl Default for Options {
             swaps: None,
             counters: None,
             network_policy: Preset::AllowAll,
+            api_apart: false,
             resolver: None,
             workspaces: WorkspaceConfig::default(),
             data: None,
@@ -80,6 +85,10 @@ impl Default for Options {
 /// Where compiled code is kept between runs of the tests.
 pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
 impl Server {
@@ -99,7 +108,7 @@ impl Server {
             .data
             .unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a temporary folder")));
         let mut config = Config::new(RawConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: any_port(),
             data: data.path().join("data"),
             cache: Some(cache()),
             key: options.key,
@@ -108,6 +117,7 @@ impl Server {
             max_concurrent_per_tenant: options.max_concurrent_per_tenant,
             network_policy: options.network_policy,
             workspaces: options.workspaces,
+            api_listen: options.api_apart.then(any_port),
         })
         .expect("the configuration is valid");
         config.program = PathBuf::from(env!("CARGO_BIN_EXE_ampoule"));
@@ -121,10 +131,18 @@ impl Server {
         }
         let listener = tokio::net::TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
+        let mut listeners = server::Listeners::from(listener);
+        let mut addresses = vec![address];
+        if let Some(api) = config.api_listen {
+            let api = tokio::net::TcpListener::bind(api).await.unwrap();
+            addresses.push(api.local_addr().unwrap());
+            listeners.api = Some(api);
+        }
+        let api = addresses.get(1).copied();
         let app = {
             let _first = FIRST.lock().await;
             let clock = options.clock.unwrap_or_else(|| Arc::new(clock::now_ms));
-            App::open_with_clock(&config, vec![address], clock)
+            App::open_with_clock(&config, addresses, clock)
                 .await
                 .expect("the app opens")
         };
@@ -139,12 +157,13 @@ impl Server {
             let stopped = async move {
                 let _ = stopped.await;
             };
-            server::run(listener, serving, settings, stopped)
+            server::run(listeners, serving, settings, stopped)
                 .await
                 .expect("the server runs");
         });
         Self {
             address,
+            api,
             client: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .no_proxy()

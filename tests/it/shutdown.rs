@@ -125,6 +125,7 @@ async fn what_does_not_finish_in_time_is_cut_off() {
         trust_proxy: false,
         max_concurrent: 10,
         max_concurrent_per_tenant: 10,
+        api_listen: None,
         network_policy: Preset::AllowAll,
         workspaces: WorkspaceConfig::default(),
     })
