@@ -122,13 +122,7 @@ impl App {
         tokio::task::spawn_blocking(move || swept.sweep()).await?;
         let network = Network::new(listening, store.policies(), config.network_policy);
         let network = Arc::new(network);
-        let client = Client::new(OutboundConfig {
-            policy: Arc::clone(&network) as Arc<dyn Policy>,
-            resolver: config.resolver.clone(),
-            user_agent: concat!("Ampoule/", env!("CARGO_PKG_VERSION")).to_owned(),
-            connect_timeout: CONNECT_TIMEOUT,
-        })?;
-        let client = Arc::new(client);
+        let client = client(config, Arc::clone(&network))?;
         let concurrency = Concurrency {
             total: config.max_concurrent,
             per_tenant: config.max_concurrent_per_tenant,
@@ -304,4 +298,15 @@ async fn open_workspaces(
         tracing::info!(made, "made workspaces again from their definitions");
     }
     workspaces
+}
+
+/// What functions connect with, as far as `policy` lets them.
+fn client(config: &Config, policy: Arc<Network>) -> Result<Arc<Client>> {
+    let client = Client::new(OutboundConfig {
+        policy: policy as Arc<dyn Policy>,
+        resolver: config.resolver.clone(),
+        user_agent: concat!("Ampoule/", env!("CARGO_PKG_VERSION")).to_owned(),
+        connect_timeout: CONNECT_TIMEOUT,
+    })?;
+    Ok(Arc::new(client))
 }

@@ -154,7 +154,9 @@ async fn server(args: &ServerArgs) -> Result<Vec<Finding>, CliError> {
         Err(error) => {
             let advice =
                 "start it with `ampoule serve`, or say where it is with --url or AMPOULE_URL";
-            return Ok(vec![Finding::fail("server", error.to_string(), advice)]);
+            let error = error.to_string();
+            let found = error.lines().next().unwrap_or_default();
+            return Ok(vec![Finding::fail("server", found, advice)]);
         }
     };
     let status = response.status().as_u16();

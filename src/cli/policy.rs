@@ -119,7 +119,8 @@ Examples:
 Exits with 0 if the connection would be made, and with 1 if not.")]
 pub(super) struct TestArgs {
     /// URL with the scheme http, https, ws or wss
-    url: String,
+    #[arg(value_name = "URL")]
+    to: String,
     /// Take the name to resolve to this address
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
@@ -308,7 +309,7 @@ async fn remove(args: &RemoveArgs, terminal: &mut Terminal) -> Result<(), CliErr
 async fn test(args: &TestArgs, terminal: &mut Terminal) -> Result<u8, CliError> {
     let scope = &args.scope;
     let client = Client::new(&scope.server)?;
-    let mut question = json!({ "url": args.url });
+    let mut question = json!({ "url": args.to });
     if let Some(address) = args.address {
         question["address"] = json!(address);
     }

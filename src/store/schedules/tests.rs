@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::limits;
 use crate::store::disk::Disk;
 use crate::store::tests::{Hands, function, on_disk, tenant};
-use crate::store::{Error, Evaluation, NewDeployment, Store};
+use crate::store::{Error, Evaluation, Expected, NewDeployment, Store};
 
 fn key(of: &str, name: &str) -> ScheduleKey {
     ScheduleKey {
