@@ -148,14 +148,15 @@ pub(crate) struct Routers {
 
 /// Every path that the server answers.
 pub(crate) fn router(http: Arc<Http>) -> Router {
-    control_planes(common(data_plane()), &http).with_state(http)
+    let paths = data_plane().merge(operator(&http));
+    control_planes(common(paths), &http).with_state(http)
 }
 
 /// The same for a control plane with an address of its own.
 pub(crate) fn routers(http: Arc<Http>) -> Routers {
     Routers {
         functions: common(data_plane()).with_state(Arc::clone(&http)),
-        api: control_planes(common(Router::new()), &http).with_state(http),
+        api: control_planes(common(operator(&http)), &http).with_state(http),
     }
 }
 
@@ -172,7 +173,6 @@ fn common(router: Router<Arc<Http>>) -> Router<Arc<Http>> {
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/errors/{code}", get(ops::error_page))
-        .merge(operator(&http))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
 }

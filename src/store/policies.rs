@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use redb::ReadableTable;
 
 use super::schema::{POLICIES, Tables};
-use super::{Error, Fault, Shared};
+use super::{Error, Fault, Shared, tenants};
 use crate::id::TenantId;
 use crate::limits::POLICIES_CACHED_MAX;
 use crate::policies::{Policy, Scope};
@@ -72,7 +72,8 @@ impl Policies {
     /// `expected` is asked about the entity tag of what is stored; if it says no, nothing is done.
     ///
     /// # Errors
-    /// [`Error::PolicyChanged`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::PolicyChanged`], [`Error::TenantNotFound`] while it is being deleted,
+    /// [`Error::TooManyTenants`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// Once polled, the write happens even if this future is dropped.
     pub async fn set(
@@ -115,6 +116,11 @@ impl Policies {
             let stored = stored.map(|json| parse(json.value())).transpose()?;
             if !expected(stored.as_ref().map(Policy::etag)) {
                 return Ok(Err(Error::PolicyChanged));
+            }
+            if let (Scope::Tenant(tenant), Some(_)) = (&scope, &policy)
+                && let Err(refused) = tenants::ensure(tables, tenant)?
+            {
+                return Ok(Err(refused));
             }
             match &json {
                 Some(json) => tables.policies.insert(key(&scope), json.as_slice())?,
