@@ -179,7 +179,8 @@ fn common(router: Router<Arc<Http>>) -> Router<Arc<Http>> {
 
 /// Adds what is for whoever manages functions.
 fn control_planes(router: Router<Arc<Http>>, http: &Arc<Http>) -> Router<Arc<Http>> {
-    router.nest(CONTROL, control_plane(http))
+    router
+        .nest(CONTROL, control_plane(http))
         .nest(WORKSPACES, workspaces(http))
 }
 

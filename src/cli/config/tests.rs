@@ -56,7 +56,7 @@ fn flags_count_for_more_than_files_and_files_for_more_than_defaults() {
     assert!(args.trust_proxy);
     assert_eq!(args.log_format, LogFormat::Json);
     assert_eq!(args.network_policy, Preset::PublicOnly);
-    assert_eq!(args.data, place.path().join("kept"));
+    assert_eq!(args.data(), place.path().join("kept"));
     let flags = [
         "--max-concurrent",
         "9",
