@@ -98,6 +98,8 @@ impl App {
         clock: Clock,
     ) -> Result<Arc<Self>> {
         let store = open_store(config, Arc::clone(&clock))?;
+        // Deletions of tenants that the last process did not finish.
+        store.tenants().finish_deletions().await?;
         let paging = Paging::new(config.swaps_path.clone(), config.counters_path.clone());
         let engine_config = EngineConfig {
             sandboxes: u32::try_from(config.max_concurrent + SPARE_SANDBOXES)

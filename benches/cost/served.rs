@@ -10,9 +10,9 @@ use ampoule::deploy::{Deploy, Images, Settings, Upload, UploadKind};
 use ampoule::dispatch::{AnswerBody, Call, Concurrency, Dispatch, Observers};
 use ampoule::id::{FunctionName, InvocationId, TenantId};
 use ampoule::metrics::Metrics;
-use ampoule::outbound::{Client, OutboundConfig};
+use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
 use ampoule::sandbox::Engine;
-use ampoule::store::Store;
+use ampoule::store::{Expected, Store};
 use ampoule::trace::Context as Trace;
 use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
@@ -49,11 +49,13 @@ impl Served {
             },
             bytes: Bytes::from(case.source.clone()),
             settings: Settings::default(),
+            expected: Expected::default(),
         };
         let deploy = Deploy::new(Arc::clone(&store), images.clone());
         Box::pin(deploy.deploy(upload)).await?;
         let client = Client::new(OutboundConfig {
-            denied: Vec::new(),
+            policy: Arc::new(OwnAddresses::new(Vec::new())),
+            resolver: None,
             user_agent: "Ampoule".to_owned(),
             connect_timeout: Duration::from_secs(10),
         })?;
@@ -84,6 +86,8 @@ impl Served {
             id,
             tenant: self.tenant.clone(),
             function: self.function.clone(),
+            version: None,
+            chosen: Arc::default(),
             method: self.case.method.to_owned(),
             target: "/".to_owned(),
             fields: self.case.fields.as_bytes().to_vec(),

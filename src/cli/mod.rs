@@ -5,6 +5,7 @@
 //! against any server. Results go to stdout, everything else to stderr; with `--json` both are
 //! JSON, one document a line.
 
+mod audit;
 mod bindings;
 mod call;
 mod client;
@@ -17,6 +18,7 @@ mod download;
 mod env;
 mod invocations;
 mod invoke;
+mod keys;
 mod logs;
 mod observe;
 mod output;
@@ -30,6 +32,7 @@ mod serve;
 mod serve_workspaces;
 mod settings;
 mod tail;
+mod tenants;
 mod versions;
 mod workspaces;
 
@@ -41,6 +44,7 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub use self::audit::AuditArgs;
 pub use self::bindings::BindingsArgs;
 pub use self::call::CallArgs;
 pub use self::client::{FunctionArgs, ServerArgs, TenantArgs};
@@ -53,6 +57,7 @@ pub use self::download::DownloadArgs;
 pub use self::env::EnvArgs;
 pub use self::invocations::{InvocationsArgs, RetentionArgs};
 pub use self::invoke::{InvokeArgs, RequestArgs, TestArgs};
+pub use self::keys::KeysArgs;
 pub use self::logs::LogsArgs;
 pub use self::observe::ObserveArgs;
 pub use self::policy::PolicyArgs;
@@ -61,6 +66,7 @@ pub use self::schedules::SchedulesArgs;
 pub use self::serve::serve;
 pub use self::serve_workspaces::WorkspaceServeArgs;
 pub use self::settings::SettingsArgs;
+pub use self::tenants::TenantsArgs;
 pub use self::versions::{
     ActivateArgs, DeleteArgs, ListArgs, RollbackArgs, SplitArgs, VersionsArgs,
 };
@@ -145,6 +151,12 @@ pub enum Command {
     Bindings(BindingsArgs),
     /// Make, show, run and delete workspaces: functions that are run by name
     Workspaces(WorkspacesArgs),
+    /// Look after tenants, their quotas and what they use
+    Tenants(TenantsArgs),
+    /// Look after API keys: who may do what
+    Keys(KeysArgs),
+    /// Show who changed what
+    Audit(AuditArgs),
     /// Look for what would keep Ampoule from working well
     Doctor(DoctorArgs),
     /// Say where settings come from
@@ -405,6 +417,9 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             args.json(),
             workspaces::run(args, terminal).await.map(|()| 0),
         ),
+        Command::Tenants(args) => (args.json(), tenants::run(args, terminal).await.map(|()| 0)),
+        Command::Keys(args) => (args.json(), keys::run(args, terminal).await.map(|()| 0)),
+        Command::Audit(args) => (args.json, audit::run(args, terminal).await.map(|()| 0)),
         Command::Doctor(args) => (args.json, doctor::run(args, terminal).await),
         Command::Config(args) => (args.json(), config::run(args, terminal).map(|()| 0)),
         Command::Completions(args) => (false, completions::run(args, terminal).map(|()| 0)),

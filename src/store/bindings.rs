@@ -167,6 +167,25 @@ fn delete(
     Ok(Ok(()))
 }
 
+/// Deletes what a tenant has bound that is no more.
+pub(super) fn delete_all(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<(), Fault> {
+    let name = tenant.as_str();
+    let mut bound = Vec::new();
+    for entry in tables.bindings.range::<(&str, &str)>((name, "")..)? {
+        let (key, _) = entry?;
+        let (of_tenant, binding) = key.value();
+        if of_tenant != name {
+            break;
+        }
+        bound.push(binding.to_owned());
+    }
+    for binding in &bound {
+        tables.bindings.remove((name, binding.as_str()))?;
+    }
+    tables.bindings_changed |= !bound.is_empty();
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

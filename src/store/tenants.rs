@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::functions::{self, Activation};
 use super::schema::{FUNCTIONS, KV_BYTES, TENANTS, Tables};
-use super::{Error, Fault, Shared, audit, keys, kv, logs, policies};
+use super::{Error, Fault, Shared, audit, bindings, keys, kv, logs, policies};
 use crate::id::{FunctionName, TenantId};
 use crate::limits;
 
@@ -325,6 +325,7 @@ fn delete_some(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<bool, Fault
         .retain_in::<(&str, &str), _>((name, "")..=(name, LAST_NAME), |_, _| false)?;
     audit::disown(tables, tenant)?;
     policies::delete(tables, tenant)?;
+    bindings::delete_all(tables, tenant)?;
     tables.kv_bytes.remove(tenant.as_str())?;
     tables.tenants.remove(tenant.as_str())?;
     Ok(true)
