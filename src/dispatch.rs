@@ -31,6 +31,7 @@ use crate::error::{Code, Error};
 use crate::host::{Failure, Grants, Head, LogBuffer, Meter, Promised, Request};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::outbound::Client;
 use crate::sandbox::{Image, Invocation, Outcome};
@@ -214,29 +215,15 @@ impl Dispatch {
             (&call, recorded_as),
             log.clone(),
         );
-        let prepared = async {
-            let content = (call.body)(limits.request_body_bytes).await?;
-            account.has_body(content.len());
-            if kind != Kind::Request {
-                complete::check_content(&content)?;
-            }
-            let loading = account.begin_load();
-            let loaded = shared.images.get(&deployment).await;
-            account.end_load(loading, loaded.as_ref().map(|(_, cold)| *cold));
-            let (image, cold) = loaded?;
-            let bindings = match kind {
-                Kind::Event => {
-                    let bindings = shared.bindings.grant(&call.tenant, &call.function, call.id);
-                    Some(bindings.map_err(from_store)?)
-                }
-                Kind::Request | Kind::Workspace => None,
-            };
-            Ok((content, bindings, image, cold))
-        };
-        let (content, bindings, image, cold) = match prepared.await {
+        let prepared = shared.prepare(kind, call.id, call.body, limits, &mut account);
+        let Prepared {
+            content,
+            bindings,
+            image,
+            cold,
+        } = match prepared.await {
             Ok(prepared) => prepared,
             Err(error) => {
-                let error: Error = error;
                 account.refused(error.code);
                 return Err(error);
             }
@@ -406,6 +393,41 @@ impl Shared {
         }
     }
 
+    /// Has everything brought that an invocation needs besides its permits.
+    async fn prepare(
+        &self,
+        kind: Kind,
+        id: InvocationId,
+        body: ReadBody,
+        limits: Limits,
+        account: &mut Account,
+    ) -> Result<Prepared, Error> {
+        let content = body(limits.request_body_bytes).await?;
+        account.has_body(content.len());
+        if kind != Kind::Request {
+            complete::check_content(&content)?;
+        }
+        let deployment = Arc::clone(&account.deployment);
+        let loading = account.begin_load();
+        let loaded = self.images.get(&deployment).await;
+        account.end_load(loading, loaded.as_ref().map(|(_, cold)| *cold));
+        let (image, cold) = loaded?;
+        let bindings = match kind {
+            Kind::Event => {
+                let (tenant, function) = (&deployment.tenant, &deployment.function);
+                let bindings = self.bindings.grant(tenant, function, id);
+                Some(bindings.map_err(from_store)?)
+            }
+            Kind::Request | Kind::Workspace => None,
+        };
+        Ok(Prepared {
+            content,
+            bindings,
+            image,
+            cold,
+        })
+    }
+
     fn admit(&self, tenant: &TenantId) -> Result<Permits, Error> {
         let own = self.meters.admit(tenant)?;
         let total = Arc::clone(&self.total);
@@ -419,6 +441,16 @@ impl Shared {
         })?;
         Ok(Permits { own, _total: total })
     }
+}
+
+/// What an invocation needs besides its permits.
+struct Prepared {
+    content: Bytes,
+    /// Functions of the platform, for a kind that has them.
+    bindings: Option<crate::binding::Grant>,
+    image: Image,
+    /// As in [`Begun`].
+    cold: bool,
 }
 
 /// An invocation that is admitted and has all it needs.

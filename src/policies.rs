@@ -3,7 +3,7 @@
 //! A policy is an ordered list of rules and a default. One is global, and each tenant may have one
 //! besides. [`decide`] goes through the global rules and then the tenant's, each by ascending
 //! priority; the first rule that matches decides. Where none does, the defaults do: the connection
-//! is allowed if every policy in force says so. Why it is so: ADR 0011.
+//! is allowed if every policy in force says so. Why it is so: ADR 0016.
 //!
 //! Nothing here resolves a name: a decision is about one address.
 

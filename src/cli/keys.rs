@@ -86,7 +86,7 @@ struct ListArgs {
 struct RevokeArgs {
     /// Id of the key: the part of it between amp_ and the second _
     #[arg(value_name = "ID")]
-    key: KeyId,
+    id: KeyId,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -237,13 +237,13 @@ async fn revoke(
     args: &RevokeArgs,
     terminal: &mut Terminal,
 ) -> Result<(), CliError> {
-    let path = format!("{}/{}", args.common.path(), args.key);
+    let path = format!("{}/{}", args.common.path(), args.id);
     let request = client.control(Method::DELETE, &path);
     client.json(request, &nobody()).await?;
     let text = if args.common.json {
-        json!({ "revoked": true, "id": args.key }).to_string()
+        json!({ "revoked": true, "id": args.id }).to_string()
     } else {
-        format!("revoked {}", args.key)
+        format!("revoked {}", args.id)
     };
     Ok(terminal.out.line(&text)?)
 }

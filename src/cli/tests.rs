@@ -40,7 +40,7 @@ fn every_command_has_examples_and_a_line_about_it() {
     let cli = Cli::command();
     let shown = |command: &&clap::Command| !command.is_hide_set();
     let commands = cli.get_subcommands().filter(shown).collect::<Vec<_>>();
-    assert_eq!(commands.len(), 26);
+    assert_eq!(commands.len(), 27);
     for command in commands {
         let name = command.get_name();
         assert!(command.get_about().is_some(), "{name}");

@@ -117,7 +117,9 @@ async fn no_more_functions_than_the_quota_but_new_versions_of_them() {
     deploy("one").await.expect_status(201);
     deploy("two").await.expect_status(201);
     deploy("three").await.expect_problem(409, "quota_exceeded");
-    deploy("two").await.expect_status(201);
+    let changed = format!("{FUNCTION}\n// changed");
+    let request = server.deploy_request("a", "two", "index.js", &changed, &json!({}));
+    Answer::of(request).await.expect_status(201);
     Answer::of(server.invoke_for("a", "three"))
         .await
         .expect_problem(404, "function_not_found");
