@@ -3,14 +3,14 @@
 //! After this module nobody sees a tenant's name, only grants.
 
 mod complete;
+mod meters;
 mod unattended;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,9 +22,11 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+pub use self::meters::TenantCounts;
+use self::meters::{Meters, Place};
 use crate::deploy::{Images, PLACES_MAX, from_store};
 use crate::error::{Code, Error};
-use crate::host::{Failure, Grants, Head, LogBuffer, Request, ResponseBody};
+use crate::host::{Failure, Grants, Head, LogBuffer, Meter, Request, ResponseBody};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
 use crate::outbound::Client;
@@ -122,7 +124,7 @@ struct Shared {
     client: Arc<Client>,
     concurrency: Concurrency,
     total: Arc<Semaphore>,
-    tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+    meters: Meters,
     tasks: TaskTracker,
     draining: AtomicBool,
     started: AtomicU64,
@@ -148,6 +150,7 @@ impl Dispatch {
         client: Arc<Client>,
         concurrency: Concurrency,
     ) -> Self {
+        let meters = Meters::new(store.tenants(), concurrency.per_tenant);
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -155,7 +158,7 @@ impl Dispatch {
                 client,
                 concurrency,
                 total: Arc::new(Semaphore::new(concurrency.total)),
-                tenants: Mutex::default(),
+                meters,
                 tasks: TaskTracker::new(),
                 draining: AtomicBool::new(false),
                 started: AtomicU64::new(0),
@@ -168,8 +171,8 @@ impl Dispatch {
     /// after its answer goes on in the background, within its limits.
     ///
     /// # Errors
-    /// `shutting_down`, `function_not_found`, `server_busy`, `tenant_busy`, those of the body, and
-    /// every code that an [`Outcome`] has.
+    /// `shutting_down`, `function_not_found`, `server_busy`, `tenant_busy`, `rate_limited`, those of
+    /// the body, and every code that an [`Outcome`] has.
     /// # Cancel safety
     /// Dropping the future ends the invocation.
     pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
@@ -210,6 +213,7 @@ impl Dispatch {
                     shared.client.grant(&call.tenant),
                 )),
                 files: None,
+                meter: Some(permits.meter()),
             },
             limits,
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
@@ -289,6 +293,11 @@ impl Dispatch {
         self.shared.tasks.wait().await;
     }
 
+    /// What a tenant has used since the start.
+    pub fn tenant_counts(&self, tenant: &TenantId) -> TenantCounts {
+        self.shared.meters.counts(tenant)
+    }
+
     /// Counts since the start.
     pub fn counts(&self) -> Counts {
         let shared = &self.shared;
@@ -322,23 +331,18 @@ impl Shared {
         }
     }
 
-    fn admit(&self, tenant: &TenantId) -> Result<[OwnedSemaphorePermit; 2], Error> {
-        let own = {
-            let tenants = self.tenants.lock();
-            let mut tenants = tenants.unwrap_or_else(PoisonError::into_inner);
-            let own = tenants
-                .entry(tenant.clone())
-                .or_insert_with(|| Arc::new(Semaphore::new(self.concurrency.per_tenant)));
-            Arc::clone(own)
-        };
-        let per_tenant = self.concurrency.per_tenant;
-        let own = permit(own, Code::TenantBusy, per_tenant)?;
-        let total = permit(
-            Arc::clone(&self.total),
-            Code::ServerBusy,
-            self.concurrency.total,
-        )?;
-        Ok([own, total])
+    fn admit(&self, tenant: &TenantId) -> Result<Permits, Error> {
+        let own = self.meters.admit(tenant)?;
+        let total = Arc::clone(&self.total);
+        let total = total.try_acquire_owned().map_err(|error| match error {
+            TryAcquireError::NoPermits => {
+                let max = self.concurrency.total;
+                let detail = format!("{max} of {max} invocations are running");
+                Error::new(Code::ServerBusy, detail)
+            }
+            TryAcquireError::Closed => Error::internal(error),
+        })?;
+        Ok(Permits { own, _total: total })
     }
 }
 
@@ -352,17 +356,16 @@ struct Begun {
     head: oneshot::Receiver<Head>,
 }
 
-fn permit(
-    semaphore: Arc<Semaphore>,
-    code: Code,
-    max: usize,
-) -> Result<OwnedSemaphorePermit, Error> {
-    semaphore.try_acquire_owned().map_err(|error| match error {
-        TryAcquireError::NoPermits => {
-            Error::new(code, format!("{max} of {max} invocations are running"))
-        }
-        TryAcquireError::Closed => Error::internal(error),
-    })
+/// What lets an invocation run, given back when it is dropped.
+struct Permits {
+    own: Place,
+    _total: OwnedSemaphorePermit,
+}
+
+impl Permits {
+    fn meter(&self) -> Arc<dyn Meter> {
+        self.own.meter()
+    }
 }
 
 fn answer(head: Head, hang_up: Option<DropGuard>) -> Answer {
@@ -430,7 +433,7 @@ struct Account {
     deployment: Arc<Deployment>,
     id: InvocationId,
     log: LogBuffer,
-    _permits: [OwnedSemaphorePermit; 2],
+    _permits: Permits,
 }
 
 impl Account {

@@ -105,6 +105,12 @@ codes! {
     ScheduleNotFound   = "schedule_not_found",   Caller,   "There is no such schedule";
     ScheduleBusy       = "schedule_busy",        Caller,   "An earlier run of the schedule is not over";
     SchedulesExceeded  = "schedules_exceeded",   Caller,   "There are as many schedules as there may be";
+    Forbidden          = "forbidden",            Caller,   "The key does not allow this";
+    TenantNotFound     = "tenant_not_found",     Caller,   "There is no such tenant";
+    TenantExists       = "tenant_exists",        Caller,   "There is a tenant of this name already";
+    KeyNotFound        = "key_not_found",        Caller,   "There is no such key";
+    QuotaExceeded      = "quota_exceeded",       Caller,   "A quota of the tenant is used up";
+    RateLimited        = "rate_limited",         Caller,   "The tenant's rate is used up for the moment";
 }
 
 impl fmt::Display for Code {
@@ -145,3 +151,8 @@ impl Error {
         }
     }
 }
+
+/// The source of an error that ends by itself, after so many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it may be tried again after {0} ms")]
+pub struct RetryAfter(pub u64);

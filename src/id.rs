@@ -141,3 +141,58 @@ impl ScheduleId {
         Self(ulid::Ulid::from_parts(now_ms, rand::random()))
     }
 }
+
+/// One API key; it is the part of the key that is no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyId(ulid::Ulid);
+
+/// The text is not the id of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a key has 26 characters of 0-9 and A-Z")]
+pub struct InvalidKeyId;
+
+impl KeyId {
+    /// A new id for a key made at `now_ms` (Unix time).
+    pub fn new(now_ms: u64) -> Self {
+        Self(ulid::Ulid::from_parts(now_ms, rand::random()))
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidKeyId;
+
+    /// Reads an id in the one spelling that [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let id = ulid::Ulid::from_string(text).map_err(|_| InvalidKeyId)?;
+        let id = Self(id);
+        // Other spellings (small letters, I for 1) would be other names for one thing.
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(InvalidKeyId)
+        }
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One request to the control plane: a ULID, so ids sort by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(ulid::Ulid);
+
+impl RequestId {
+    /// A new id for a request that arrives at `now_ms` (Unix time).
+    pub fn new(now_ms: u64) -> Self {
+        Self(ulid::Ulid::from_parts(now_ms, rand::random()))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod outbound;
 pub mod sandbox;
 pub mod schedules;
+pub mod secret;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -105,6 +105,28 @@ pub const OWN_IMAGES_MAX: usize = 32;
 /// Largest difference to the engine snapshot that is copied into each sandbox, in bytes; a
 /// function with more has memory of its own from the start.
 pub const OVERLAY_BYTES_MAX: usize = 256 << 10;
+/// Most tenants on a server.
+pub const TENANTS_MAX: usize = 10_000;
+/// Longest name of a tenant for people, or of an API key, in bytes.
+pub const LABEL_BYTES_MAX: usize = 200;
+/// Most API keys on a server.
+pub const KEYS_MAX: usize = 10_000;
+/// Most API keys of one tenant.
+pub const KEYS_PER_TENANT_MAX: usize = 500;
+/// How exactly it is kept when a key was last used, in milliseconds.
+pub const KEY_USE_GRAIN_MS: u64 = 10 * 60 * 1000;
+/// Entries of the audit log kept on a server; older ones are dropped.
+pub const AUDIT_ENTRIES_KEPT: u64 = 100_000;
+/// Entries of the audit log kept of one tenant.
+pub const AUDIT_ENTRIES_PER_TENANT: u64 = 10_000;
+/// Longest path that the audit log keeps of a request, in bytes; the rest is cut.
+pub const AUDIT_TARGET_BYTES_MAX: usize = 1024;
+/// Largest request body of the control plane that is no upload, in bytes.
+pub const CONTROL_BODY_BYTES_MAX: usize = 64 << 10;
+/// Most things that a list of the control plane answers at once.
+pub const LIST_LEN_MAX: usize = 1000;
+/// How many a list answers when the caller does not say.
+pub const LIST_LEN_DEFAULT: usize = 100;
 /// Fuel between two yields of a running guest to the other invocations.
 pub const FUEL_SLICE: u64 = 2_000_000;
 

@@ -88,6 +88,7 @@ impl Host {
                 kv: Some(namespace),
                 network: Some((client, grant)),
                 files: None,
+                meter: None,
             },
             cache,
             data,

@@ -59,6 +59,10 @@ impl State {
                 format!("more than {max} subrequests in one invocation"),
             ));
         }
+        if let Some(meter) = &self.grants.meter {
+            let taken = meter.take_subrequest();
+            taken.map_err(|detail| ("rate_limited", detail))?;
+        }
         self.budget.subrequests -= 1;
         self.usage.subrequests += 1;
         Ok(())

@@ -21,7 +21,7 @@ pub use bodies::ResponseBody;
 pub use deployment::{LoadOutcome, LoadSettings, Loading, Refusal};
 pub use invocation::{Failure, Head, Request, Responder};
 pub use logging::{LogBuffer, LogEntry};
-pub use state::{Budget, Grants, State, Usage};
+pub use state::{Budget, Grants, Meter, State, Usage};
 
 pub(crate) use bindings::{Ampoule, AmpoulePre};
 

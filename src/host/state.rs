@@ -30,6 +30,20 @@ pub struct Grants {
     pub network: Option<(Arc<Client>, NetworkGrant)>,
     /// The folder that stands at `/app`, opened for reading.
     pub files: Option<PathBuf>,
+    /// What the tenant uses over time.
+    pub meter: Option<Arc<dyn Meter>>,
+}
+
+/// What a tenant uses over time, beyond one invocation; its quotas are behind it.
+pub trait Meter: Send + Sync {
+    /// Takes one outbound request.
+    ///
+    /// # Errors
+    /// What the function gets to read when the quota is used up.
+    fn take_subrequest(&self) -> Result<(), String>;
+
+    /// Counts fuel that was used, also by what was broken off.
+    fn spend_fuel(&self, fuel: u64);
 }
 
 /// What is left of an invocation's limits.
@@ -131,6 +145,13 @@ impl State {
             failure: None,
             log: LogBuffer::new(budget.limits.log_bytes),
             loading: None,
+        }
+    }
+
+    /// Counts fuel that this invocation used.
+    pub fn spend_fuel(&self, fuel: u64) {
+        if let Some(meter) = &self.grants.meter {
+            meter.spend_fuel(fuel);
         }
     }
 

@@ -1,12 +1,15 @@
 //! Request bodies that are JSON: read within a bound, and told apart from everything else.
 
-use axum::extract::Request;
-use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
 use super::Http;
 use super::body::Unread;
 use super::problem::Problem;
 use crate::error::Code;
+use crate::limits;
 
 /// Reads a body of at most `bytes_max` as an object of the form `T`.
 ///
@@ -28,4 +31,25 @@ pub(super) async fn read<T: DeserializeOwned>(
         return Err(invalid("the body must be a JSON object".to_owned()));
     }
     serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+}
+
+/// The body as a `T`: an object of JSON with at most [`limits::CONTROL_BODY_BYTES_MAX`] bytes.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Http>> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Problem> {
+        let body = read(http, request, limits::CONTROL_BODY_BYTES_MAX).await?;
+        Ok(Self(body))
+    }
+}
+
+/// A member that can be left out, be `null`, or have a value: for changes.
+pub(super) fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
 }

@@ -4,6 +4,7 @@
 //! plane (`/api/v1/…`) is guarded by [`auth`]. Everything that is not a function's own answer
 //! and not a success is a problem, see [`problem`].
 
+mod audit;
 mod auth;
 mod body;
 mod deploy;
@@ -12,12 +13,16 @@ mod fields;
 mod functions;
 mod invoke;
 mod json;
+mod keys;
 mod logs;
 mod openapi;
 mod ops;
 mod path;
 mod problem;
+mod query;
+mod request_id;
 mod schedules;
+mod tenants;
 mod versions;
 
 use std::any::Any;
@@ -41,6 +46,9 @@ use self::auth::Access;
 use self::problem::Problem;
 use crate::app::App;
 use crate::error::{Code, Error};
+
+/// Where the control plane is.
+const CONTROL: &str = "/api/v1";
 
 /// What the operator decides about the HTTP side of a server.
 #[derive(Clone)]
@@ -121,7 +129,7 @@ pub(crate) fn router(http: Arc<Http>) -> Router {
         .route("/errors/{code}", get(ops::error_page))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .nest("/api/v1", control_plane(&http))
+        .nest(CONTROL, control_plane(&http))
         .with_state(http)
 }
 
@@ -133,12 +141,21 @@ fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
         .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(http), auth::guard))
         .layer(from_fn(uncached))
+        .layer(from_fn(request_id::name))
 }
 
 /// The routes of the control plane. Those that `routes!` adds are in the OpenAPI document.
 fn routes() -> OpenApiRouter<Arc<Http>> {
     openapi::router()
         .routes(routes!(ops::status))
+        .routes(routes!(tenants::create, tenants::list))
+        .routes(routes!(tenants::show, tenants::change, tenants::delete))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::show, keys::revoke))
+        .routes(routes!(keys::create_of_tenant, keys::list_of_tenant))
+        .routes(routes!(keys::show_of_tenant, keys::revoke_of_tenant))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::list_of_tenant))
         .routes(routes!(functions::list))
         .routes(routes!(functions::show, deploy::deploy, functions::delete))
         .routes(routes!(versions::list))

@@ -80,6 +80,12 @@ const PAGES: &[(&str, &str)] = pages!(
     schedule_not_found,
     schedule_busy,
     schedules_exceeded,
+    forbidden,
+    tenant_not_found,
+    tenant_exists,
+    key_not_found,
+    quota_exceeded,
+    rate_limited,
 );
 
 /// `GET /healthz`: whether the process serves at all.

@@ -11,8 +11,8 @@ use utoipa::{IntoParams, PartialSchema};
 
 use super::problem::Problem;
 use crate::error::Code;
-use crate::id::{FunctionName, InvalidName, ScheduleName, TenantId};
-use crate::store::ScheduleKey;
+use crate::id::{FunctionName, InvalidName, KeyId, ScheduleName, TenantId};
+use crate::store::{self, ScheduleKey};
 
 /// The tenant that a path names.
 pub(super) struct OfTenant(pub(super) TenantId);
@@ -71,6 +71,30 @@ impl<S: Send + Sync> FromRequestParts<S> for OfSchedule {
     }
 }
 
+/// The key that a path names.
+pub(super) struct OfKey(pub(super) KeyId);
+
+/// The key of a tenant that a path names.
+pub(super) struct OfTenantKey(pub(super) TenantId, pub(super) KeyId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self(params.key()?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfTenantKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self(params.name("tenant")?, params.key()?))
+    }
+}
+
 /// The decoded parameters of a path.
 pub(super) struct Params(RawPathParams);
 
@@ -101,6 +125,15 @@ impl Params {
     pub(super) fn name<T: FromStr<Err = InvalidName>>(&self, wanted: &str) -> Result<T, Problem> {
         let name = self.get(wanted).parse::<T>();
         name.map_err(|error| Problem::new(Code::InvalidName, error.to_string()))
+    }
+
+    /// The id of a key.
+    ///
+    /// # Errors
+    /// `key_not_found`: what is no id is the id of no key.
+    fn key(&self) -> Result<KeyId, Problem> {
+        let key = self.get("key").parse();
+        key.map_err(|_| Problem::from(store::Error::KeyNotFound))
     }
 }
 

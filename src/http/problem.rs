@@ -6,7 +6,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -14,12 +14,16 @@ use serde_json::{Map, Value, json};
 use super::openapi::ExceptionBody;
 use crate::deploy::from_store;
 use crate::dispatch::Exception;
-use crate::error::{Code, Error, Origin};
+use crate::error::{Code, Error, Origin, RetryAfter};
 use crate::id::{InvocationId, TenantId};
 use crate::store;
 
-/// When to come back after 429 and 503, in seconds.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// When to come back after 429 and 503 where nothing better is known, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// The code of the problem that an answer is; an extension of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProblemCode(pub(super) Code);
 
 /// An error on its way to the caller, with what is known about the request.
 #[derive(Debug)]
@@ -84,6 +88,14 @@ impl Problem {
             put("exception", json!(exception));
         }
         Value::Object(body).to_string()
+    }
+
+    /// When to come back: when that is known, else soon.
+    fn retry_after(&self) -> HeaderValue {
+        let known = self.error.source.as_ref();
+        let known = known.and_then(|source| source.downcast_ref::<RetryAfter>());
+        let seconds = known.map_or(RETRY_AFTER_SECONDS, |after| after.0.div_ceil(1000).max(1));
+        HeaderValue::from(seconds)
     }
 
     fn log(&self) {
@@ -157,7 +169,13 @@ impl IntoResponse for Problem {
         self.log();
         let status = status_of(self.error.code);
         let mut response = (status, self.body()).into_response();
+        response
+            .extensions_mut()
+            .insert(ProblemCode(self.error.code));
         let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
@@ -166,7 +184,7 @@ impl IntoResponse for Problem {
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         ) {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            headers.insert(RETRY_AFTER, self.retry_after());
         }
         response
     }
@@ -183,16 +201,21 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::SettingsInvalid
         | Code::ScheduleInvalid => StatusCode::BAD_REQUEST,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
-        Code::ForeignOrigin => StatusCode::FORBIDDEN,
+        Code::ForeignOrigin | Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound
         | Code::FunctionNotFound
         | Code::VersionNotFound
-        | Code::ScheduleNotFound => StatusCode::NOT_FOUND,
+        | Code::ScheduleNotFound
+        | Code::TenantNotFound
+        | Code::KeyNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::VersionActive | Code::KindMismatch | Code::ScheduleBusy | Code::SchedulesExceeded => {
-            StatusCode::CONFLICT
-        }
+        Code::VersionActive
+        | Code::KindMismatch
+        | Code::ScheduleBusy
+        | Code::SchedulesExceeded
+        | Code::TenantExists
+        | Code::QuotaExceeded => StatusCode::CONFLICT,
         Code::BodyTooLarge | Code::ArchiveTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::EntryNotFound
         | Code::SyntaxError
@@ -200,7 +223,7 @@ pub(super) fn status_of(code: Code) -> StatusCode {
         | Code::LoadThrew
         | Code::LoadExceeded
         | Code::HandlerMissing => StatusCode::UNPROCESSABLE_ENTITY,
-        Code::TenantBusy => StatusCode::TOO_MANY_REQUESTS,
+        Code::TenantBusy | Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         // The last five reach a function as exceptions first, or its log alone.
         Code::FunctionThrew

@@ -60,12 +60,18 @@ impl Image {
             invocation.responder,
             invocation.log,
         );
-        let mut store = match new_store(inner.engine.wasmtime(), state, limits.fuel) {
+        let store = match new_store(inner.engine.wasmtime(), state, limits.fuel) {
             Ok(store) => store,
             Err(error) => return unborn(&error),
         };
-        let run = tokio::time::timeout_at(deadline, drive(self, &mut store, limits.fuel)).await;
-        let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+        let mut metered = Metered {
+            store,
+            fuel_max: limits.fuel,
+        };
+        let run =
+            tokio::time::timeout_at(deadline, drive(self, &mut metered.store, limits.fuel)).await;
+        let fuel = metered.fuel();
+        let store = &mut metered.store;
         let outcome = match run {
             Err(_elapsed) => Outcome::WallExceeded,
             Ok(Ok(())) => Outcome::of_completed(store.data_mut()),
@@ -75,6 +81,25 @@ impl Image {
             image_bytes: inner.memory_bytes,
             ..finish(store.data_mut(), outcome, fuel)
         }
+    }
+}
+
+/// A store whose fuel is counted however its invocation ends: also when it is dropped.
+struct Metered {
+    store: Store<State>,
+    fuel_max: u64,
+}
+
+impl Metered {
+    fn fuel(&self) -> u64 {
+        self.fuel_max
+            .saturating_sub(self.store.get_fuel().unwrap_or(0))
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        self.store.data().spend_fuel(self.fuel());
     }
 }
 

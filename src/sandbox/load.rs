@@ -96,6 +96,7 @@ impl Engine {
             kv: None,
             network: None,
             files: Some(files.to_owned()),
+            meter: None,
         };
         let budget = Budget::new(limits, self.base_bytes().max(SNAPSHOT_BYTES_MAX));
         let state = State::for_loading(grants, budget, Loading::new(settings));
@@ -206,6 +207,7 @@ fn blank_store(engine: &wasmtime::Engine, loading: Loading) -> Result<Store<Stat
         kv: None,
         network: None,
         files: None,
+        meter: None,
     };
     let budget = Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX);
     let state = State::for_loading(grants, budget, loading);

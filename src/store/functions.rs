@@ -13,7 +13,7 @@ use redb::{ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{BUNDLE_CHUNK_BYTES, BUNDLES, DEPLOYMENTS, FUNCTIONS, Tables};
-use super::{Error, Fault, Shared, logs, schedules};
+use super::{Error, Fault, Shared, logs, schedules, tenants};
 use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
 use crate::limits::{LimitOverrides, Limits};
@@ -161,8 +161,9 @@ impl Functions {
     /// The version is the last one ever used of this function, plus one.
     ///
     /// # Errors
-    /// [`Error::DuplicateDeployment`], [`Error::Busy`], [`Error::Unavailable`],
-    /// [`Error::Closed`]. After any of them but `Unavailable` nothing has changed.
+    /// [`Error::DuplicateDeployment`], [`Error::TenantNotFound`] while it is being deleted,
+    /// [`Error::TooManyTenants`], [`Error::QuotaExceeded`], [`Error::Busy`],
+    /// [`Error::Unavailable`], [`Error::Closed`]. After any of them but `Unavailable` nothing has changed.
     /// # Cancel safety
     /// Once polled, the deployment happens even if this future is dropped.
     pub async fn deploy(
@@ -440,6 +441,15 @@ fn deploy(
     }
     let activate = new.activate;
     let (tenant, function) = (new.tenant.clone(), new.function.clone());
+    if let Err(refused) = tenants::ensure(tables, &tenant)? {
+        return Ok(Err(refused));
+    }
+    let row = function_row(&tables.functions, &tenant, &function)?;
+    if row.is_none()
+        && let Err(refused) = tenants::check_functions(tables, &tenant)?
+    {
+        return Ok(Err(refused));
+    }
     let name = (tenant.as_str(), function.as_str());
     let version = 1 + tables.counters.get(name)?.map_or(0, |last| last.value());
     let deployment = Arc::new(new.numbered(version));
@@ -451,7 +461,6 @@ fn deploy(
     store_bundle(tables, &id, bundle)?;
     tables.counters.insert(name, version)?;
 
-    let row = function_row(&tables.functions, &tenant, &function)?;
     let row = row.unwrap_or(FunctionRow {
         active: NONE_ACTIVE,
         versions: 0,
@@ -527,7 +536,7 @@ fn delete_version(
     Ok(Ok(()))
 }
 
-fn delete_function(
+pub(super) fn delete_function(
     tables: &mut Tables<'_>,
     tenant: TenantId,
     function: FunctionName,

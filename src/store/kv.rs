@@ -10,7 +10,7 @@ use bytes::Bytes;
 use redb::ReadableTable;
 
 use super::schema::{EXPIRIES, KV, Tables};
-use super::{Error, Fault, Shared};
+use super::{Error, Fault, Shared, tenants};
 use crate::id::TenantId;
 use crate::limits;
 
@@ -29,6 +29,15 @@ const NEVER: u64 = 0;
 pub struct Namespace {
     shared: Arc<Shared>,
     tenant: Arc<str>,
+    /// When the tenant came into being that this was granted for, if it is one of record. A
+    /// later one of the same name is another.
+    since_ms: Option<u64>,
+}
+
+/// Whose keys a write is about.
+struct Owner {
+    tenant: Arc<str>,
+    since_ms: Option<u64>,
 }
 
 /// Some keys of a namespace, in the order of their bytes.
@@ -43,8 +52,9 @@ pub struct Page {
 impl Namespace {
     pub(super) fn new(shared: Arc<Shared>, tenant: &TenantId) -> Self {
         Self {
-            shared,
             tenant: Arc::from(tenant.as_str()),
+            since_ms: shared.tenants.get(tenant).map(|row| row.created_ms),
+            shared,
         }
     }
 
@@ -62,6 +72,13 @@ impl Namespace {
     /// As [`Namespace::get`].
     pub fn has(&self, key: &str) -> Result<bool, Error> {
         Ok(self.look_up(key, |_| ())?.is_some())
+    }
+
+    fn owner(&self) -> Owner {
+        Owner {
+            tenant: Arc::clone(&self.tenant),
+            since_ms: self.since_ms,
+        }
     }
 
     fn look_up<T>(&self, key: &str, answer: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Error> {
@@ -123,8 +140,9 @@ impl Namespace {
     /// An expiry that has passed when the write commits makes this a deletion.
     ///
     /// # Errors
-    /// [`Error::KeyLength`], [`Error::ValueTooLarge`], [`Error::ExpiryTooFar`], [`Error::Busy`],
-    /// [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::KeyLength`], [`Error::ValueTooLarge`], [`Error::ExpiryTooFar`],
+    /// [`Error::QuotaExceeded`], [`Error::TenantNotFound`] once the tenant is deleted,
+    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// Once polled, the write happens even if this future is dropped.
     pub async fn set(
@@ -136,12 +154,9 @@ impl Namespace {
         check_key(key)?;
         check_value(&value)?;
         let expiry = self.check_expiry(expires_at_ms)?;
-        let (tenant, key) = (Arc::clone(&self.tenant), key.to_owned());
+        let (owner, key) = (self.owner(), key.to_owned());
         let bytes = key.len() + value.len();
-        let write = move |tables: &mut Tables<'_>| {
-            put(tables, &tenant, &key, &value, expiry)?;
-            Ok(Ok(()))
-        };
+        let write = move |tables: &mut Tables<'_>| put(tables, &owner, &key, &value, expiry);
         self.shared.submit(bytes, write).await
     }
 
@@ -180,8 +195,8 @@ impl Namespace {
             return Err(Error::NotFinite);
         }
         let new_expiry = self.check_expiry(new_expires_at_ms)?;
-        let (tenant, key) = (Arc::clone(&self.tenant), key.to_owned());
-        let write = move |tables: &mut Tables<'_>| add(tables, &tenant, &key, by, new_expiry);
+        let (owner, key) = (self.owner(), key.to_owned());
+        let write = move |tables: &mut Tables<'_>| add(tables, &owner, &key, by, new_expiry);
         self.shared.submit(0, write).await
     }
 
@@ -205,21 +220,23 @@ impl Namespace {
             check_value(new)?;
         }
         let expiry = self.check_expiry(expires_at_ms)?;
-        let (tenant, key) = (Arc::clone(&self.tenant), key.to_owned());
-        let bytes_of = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
-        let bytes = key.len() + bytes_of(&expected) + bytes_of(&new);
+        let (owner, key) = (self.owner(), key.to_owned());
+        let len_of = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        let bytes = key.len() + len_of(&expected) + len_of(&new);
         let write = move |tables: &mut Tables<'_>| {
             let same = {
-                let entry = tables.kv.get((&*tenant, key.as_str()))?;
+                let entry = tables.kv.get((&*owner.tenant, key.as_str()))?;
                 let live = entry.as_ref().map(|entry| entry.value());
                 let live = live.filter(|(expiry, _)| is_live(*expiry, tables.now_ms));
                 live.map(|(_, value)| value) == expected.as_deref()
             };
-            if same {
-                match new {
-                    Some(new) => put(tables, &tenant, &key, &new, expiry)?,
-                    None => _ = remove(tables, &tenant, &key)?,
+            match new {
+                _ if !same => {}
+                Some(new) => {
+                    let written = put(tables, &owner, &key, &new, expiry)?;
+                    return Ok(written.map(|()| true));
                 }
+                None => _ = remove(tables, &owner.tenant, &key)?,
             }
             Ok(Ok(same))
         };
@@ -281,17 +298,32 @@ fn is_live(expires_at_ms: u64, now_ms: u64) -> bool {
     expires_at_ms == NEVER || now_ms < expires_at_ms
 }
 
+/// What an entry counts for in the quota: its key and its value.
+pub(super) fn bytes_of(key: &str, value: &[u8]) -> u64 {
+    u64::try_from(key.len() + value.len()).unwrap_or(u64::MAX)
+}
+
 /// Writes a value and its place in the expiry index; an expiry in the past deletes.
 fn put(
     tables: &mut Tables<'_>,
-    tenant: &str,
+    owner: &Owner,
     key: &str,
     value: &[u8],
     expires_at_ms: Option<u64>,
-) -> Result<(), Fault> {
+) -> Result<Result<(), Error>, Fault> {
+    let tenant = &*owner.tenant;
+    let row = tenants::quotas(tables, tenant)?;
+    let since_ms = row.map(|(_, since_ms)| since_ms);
+    if owner.since_ms.is_some() && owner.since_ms != since_ms {
+        return Ok(Err(Error::TenantNotFound));
+    }
     if expires_at_ms.is_some_and(|expiry| expiry <= tables.now_ms) {
         remove(tables, tenant, key)?;
-        return Ok(());
+        return Ok(Ok(()));
+    }
+    let quota = row.and_then(|(quotas, _)| quotas.kv_bytes);
+    if let Err(refused) = charge(tables, tenant, key, value, quota)? {
+        return Ok(Err(refused));
     }
     let expiry = expires_at_ms.unwrap_or(NEVER);
     let old = tables.kv.insert((tenant, key), (expiry, value))?;
@@ -304,14 +336,61 @@ fn put(
             tables.expiries.insert((expiry, tenant, key), ())?;
         }
     }
-    Ok(())
+    Ok(Ok(()))
+}
+
+/// Counts a value that is about to be written, unless that is beyond the quota.
+fn charge(
+    tables: &mut Tables<'_>,
+    tenant: &str,
+    key: &str,
+    value: &[u8],
+    quota: Option<u64>,
+) -> Result<Result<(), Error>, Fault> {
+    let (mut before, mut after) = sizes(tables, tenant, key, value)?;
+    if quota.is_some_and(|max| after > max && after > before) {
+        // What has expired counts until it is swept away, and stands in nobody's way.
+        sweep(tables, CLEAR_KEYS_MAX)?;
+        (before, after) = sizes(tables, tenant, key, value)?;
+    }
+    if let Some(max) = quota.filter(|max| after > *max && after > before) {
+        let quota = "bytes in kv";
+        return Ok(Err(Error::QuotaExceeded { quota, max }));
+    }
+    tables.kv_bytes.insert(tenant, after)?;
+    Ok(Ok(()))
+}
+
+/// What a tenant has in kv, and would have with this value.
+fn sizes(tables: &Tables<'_>, tenant: &str, key: &str, value: &[u8]) -> Result<(u64, u64), Fault> {
+    let total = tables
+        .kv_bytes
+        .get(tenant)?
+        .map_or(0, |total| total.value());
+    let old = tables.kv.get((tenant, key))?;
+    let old = old.map_or(0, |old| bytes_of(key, old.value().1));
+    let after = total
+        .saturating_sub(old)
+        .saturating_add(bytes_of(key, value));
+    Ok((total, after))
 }
 
 /// Removes a key and its place in the expiry index; answers whether it had a live value.
 fn remove(tables: &mut Tables<'_>, tenant: &str, key: &str) -> Result<bool, Fault> {
-    let Some(expiry) = tables.kv.remove((tenant, key))?.map(|old| old.value().0) else {
+    let removed = tables.kv.remove((tenant, key))?.map(|old| {
+        let (expiry, value) = old.value();
+        (expiry, bytes_of(key, value))
+    });
+    let Some((expiry, bytes)) = removed else {
         return Ok(false);
     };
+    let total = tables
+        .kv_bytes
+        .get(tenant)?
+        .map_or(0, |total| total.value());
+    tables
+        .kv_bytes
+        .insert(tenant, total.saturating_sub(bytes))?;
     if expiry != NEVER {
         tables.expiries.remove((expiry, tenant, key))?;
     }
@@ -320,13 +399,13 @@ fn remove(tables: &mut Tables<'_>, tenant: &str, key: &str) -> Result<bool, Faul
 
 fn add(
     tables: &mut Tables<'_>,
-    tenant: &str,
+    owner: &Owner,
     key: &str,
     by: f64,
     new_expires_at_ms: Option<u64>,
 ) -> Result<Result<f64, Error>, Fault> {
     let (old, expires_at_ms) = {
-        let entry = tables.kv.get((tenant, key))?;
+        let entry = tables.kv.get((&*owner.tenant, key))?;
         let live = entry.as_ref().map(|entry| entry.value());
         match live.filter(|(expiry, _)| is_live(*expiry, tables.now_ms)) {
             Some((expiry, value)) => {
@@ -342,14 +421,9 @@ fn add(
     if !sum.is_finite() {
         return Ok(Err(Error::NotFinite));
     }
-    put(
-        tables,
-        tenant,
-        key,
-        number_text(sum).as_bytes(),
-        expires_at_ms,
-    )?;
-    Ok(Ok(sum))
+    let text = number_text(sum);
+    let written = put(tables, owner, key, text.as_bytes(), expires_at_ms)?;
+    Ok(written.map(|()| sum))
 }
 
 /// The number that a JSON text holds, if it holds exactly one.
@@ -374,7 +448,7 @@ fn number_text(number: f64) -> String {
 
 /// Removes up to [`CLEAR_KEYS_MAX`] keys after `after`; answers how many of them had a live
 /// value, and the last one if there may be more.
-fn clear_some(
+pub(super) fn clear_some(
     tables: &mut Tables<'_>,
     tenant: &str,
     after: Option<String>,

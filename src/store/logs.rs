@@ -23,6 +23,8 @@ const READ_BYTES_MAX: usize = 4 << 20;
 /// Lines beyond [`limits::LOG_LINES_KEPT`] before the oldest are trimmed, so that trimming is
 /// done in batches.
 const TRIM_SLACK: u64 = 256;
+/// Most lines that one transaction deletes of a tenant that is being deleted.
+const DELETE_LINES_MAX: usize = 5000;
 
 /// How grave a log line is.
 #[derive(
@@ -214,6 +216,39 @@ pub(super) fn delete(
         .retain_in::<(&str, &str, u64), _>(range, |_, _| false)?;
     tables.log_state.insert(name, (next, next))?;
     Ok(())
+}
+
+/// Deletes some lines of a tenant that is being deleted; true when there may be more.
+pub(super) fn delete_some(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<bool, Fault> {
+    let name = tenant.as_str();
+    let mut keys = Vec::new();
+    for entry in tables.logs.range::<(&str, &str, u64)>((name, "", 0)..)? {
+        let (key, _) = entry?;
+        let (of_tenant, function, cursor) = key.value();
+        if of_tenant != name || keys.len() == DELETE_LINES_MAX {
+            break;
+        }
+        keys.push((function.to_owned(), cursor));
+    }
+    for (function, cursor) in &keys {
+        tables.logs.remove((name, function.as_str(), *cursor))?;
+    }
+    if keys.len() == DELETE_LINES_MAX {
+        return Ok(true);
+    }
+    let mut functions = Vec::new();
+    for entry in tables.log_state.range::<(&str, &str)>((name, "")..)? {
+        let (key, _) = entry?;
+        let (of_tenant, function) = key.value();
+        if of_tenant != name {
+            break;
+        }
+        functions.push(function.to_owned());
+    }
+    for function in &functions {
+        tables.log_state.remove((name, function.as_str()))?;
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

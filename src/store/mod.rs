@@ -7,13 +7,16 @@
 //! JavaScript. Only this folder knows redb. Callers are given handles: a [`Namespace`] is one
 //! tenant's kv and cannot name another's.
 
+mod audit;
 mod file;
 mod functions;
+mod keys;
 mod kv;
 mod logs;
 mod queue;
 mod schedules;
 mod schema;
+mod tenants;
 mod writer;
 
 use std::any::Any;
@@ -26,13 +29,16 @@ use std::thread::JoinHandle;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
 
+pub use audit::{Audit, AuditEntry, Recording};
 pub use functions::{Deployment, Evaluation, FunctionSummary, Functions, NewDeployment};
+pub use keys::{ApiKey, KeyInfo, Keys, NewKey, Refused, Scope};
 pub use kv::{Namespace, Page};
 pub use logs::{Level, LogLine, Logs};
 pub use schedules::{
     Missed, NewRun, Overlap, Progress, Retries, Run, RunState, Schedule, ScheduleEntry,
     ScheduleKey, ScheduleSettings, Schedules, Trigger,
 };
+pub use tenants::{QuotaChange, Quotas, Tenant, TenantChange, TenantUsage, Tenants};
 
 use crate::error::Code;
 use crate::id::TenantId;
@@ -163,6 +169,36 @@ pub enum Error {
         /// Of whom.
         of: &'static str,
     },
+    /// No such tenant, or one that is being deleted.
+    #[error("there is no tenant of this name")]
+    TenantNotFound,
+    /// There is a tenant of this name, or one that is being deleted.
+    #[error("there is a tenant of this name already")]
+    TenantExists,
+    /// More tenants than there may be.
+    #[error("there may be {max} tenants", max = limits::TENANTS_MAX)]
+    TooManyTenants,
+    /// No such API key.
+    #[error("there is no key of this id")]
+    KeyNotFound,
+    /// More API keys than there may be.
+    #[error(
+        "a tenant may have {of_tenant} keys, and the server {max}: delete some that are not used",
+        of_tenant = limits::KEYS_PER_TENANT_MAX,
+        max = limits::KEYS_MAX
+    )]
+    TooManyKeys,
+    /// A tenant would have more than its quota.
+    #[error("the tenant's quota of {quota} is {max}")]
+    QuotaExceeded {
+        /// Which quota.
+        quota: &'static str,
+        /// How much of it there is.
+        max: u64,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandomness,
 }
 
 impl Error {
@@ -185,9 +221,15 @@ impl Error {
             Self::FunctionNotFound => Code::FunctionNotFound,
             Self::VersionNotFound { .. } => Code::VersionNotFound,
             Self::VersionActive { .. } => Code::VersionActive,
-            Self::DuplicateDeployment => Code::Internal,
             Self::ScheduleNotFound => Code::ScheduleNotFound,
             Self::TooManySchedules { .. } => Code::SchedulesExceeded,
+            Self::DuplicateDeployment | Self::NoRandomness => Code::Internal,
+            Self::TenantNotFound => Code::TenantNotFound,
+            Self::TenantExists => Code::TenantExists,
+            Self::KeyNotFound => Code::KeyNotFound,
+            Self::TooManyTenants | Self::TooManyKeys | Self::QuotaExceeded { .. } => {
+                Code::QuotaExceeded
+            }
         }
     }
 }
@@ -264,6 +306,8 @@ struct Shared {
     queue: queue::Queue,
     clock: Clock,
     active: functions::ActiveCache,
+    keys: keys::KeyCache,
+    tenants: tenants::TenantCache,
     /// Counts the transactions that held log lines.
     log_commits: watch::Sender<u64>,
     reopen: Reopen,
@@ -289,6 +333,20 @@ impl Shared {
             self.faulted.store(true, Ordering::Release);
             self.queue.nudge();
         }
+        outcome.map_err(Error::from)
+    }
+
+    /// Takes into memory what is to be there of a database that was just opened.
+    fn load(&self, database: &Database) -> Result<(), Error> {
+        let load = || {
+            let transaction = database.begin_read()?;
+            self.keys.load(&transaction)?;
+            self.tenants.load(&transaction)
+        };
+        // A damaged page may make redb panic.
+        let outcome = catch_unwind(AssertUnwindSafe(load))
+            .unwrap_or_else(|panic| Err(Fault::from_panic(panic.as_ref())));
+        self.active.clear();
         outcome.map_err(Error::from)
     }
 
@@ -362,14 +420,18 @@ impl Store {
     /// Starts the writer on a database that is open.
     fn start(database: Database, clock: Clock, reopen: Reopen) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
-            database: RwLock::new(Some(database)),
+            database: RwLock::new(None),
             faulted: AtomicBool::new(false),
             queue: queue::Queue::default(),
             clock,
             active: functions::ActiveCache::default(),
+            keys: keys::KeyCache::default(),
+            tenants: tenants::TenantCache::default(),
             log_commits: watch::Sender::new(0),
             reopen,
         });
+        shared.load(&database)?;
+        shared.put_database(database);
         let of_writer = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -394,6 +456,21 @@ impl Store {
     /// Schedules, how far they have come, and their runs.
     pub fn schedules(&self) -> Schedules {
         Schedules::new(Arc::clone(&self.shared))
+    }
+
+    /// API keys.
+    pub fn keys(&self) -> Keys {
+        Keys::new(Arc::clone(&self.shared))
+    }
+
+    /// Tenants and their quotas.
+    pub fn tenants(&self) -> Tenants {
+        Tenants::new(Arc::clone(&self.shared))
+    }
+
+    /// The audit log of the control plane.
+    pub fn audit(&self) -> Audit {
+        Audit::new(Arc::clone(&self.shared))
     }
 
     /// The log lines of functions.

@@ -5,11 +5,13 @@
 //! changes the format: raise [`FORMAT`] and write the migration.
 
 use redb::{
-    ReadTransaction, ReadableDatabase, Table, TableDefinition, TableError, WriteTransaction,
+    ReadTransaction, ReadableDatabase, Table, TableDefinition, TableError, TableHandle,
+    WriteTransaction,
 };
 
-use super::Fault;
 use super::functions::Activation;
+use super::{Fault, Shared};
+use crate::clock;
 
 /// The format that this build writes, and the only one that it reads.
 pub(super) const FORMAT: u64 = 1;
@@ -64,6 +66,25 @@ pub(super) const SCHEDULE_STATES: TableDefinition<'static, ScheduleKey, &[u8]> =
 /// (tenant, function, schedule, number of the run) → the run as JSON.
 pub(super) const SCHEDULE_RUNS: TableDefinition<'static, ScheduleRunKey, &[u8]> =
     TableDefinition::new("schedules.runs");
+/// Key id → the key as JSON, its secret as a digest.
+pub(super) const KEYS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("keys");
+
+/// Tenant → the tenant as JSON.
+pub(super) const TENANTS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("tenants");
+
+/// Tenant → bytes of keys and values that it has in [`KV`].
+pub(super) const KV_BYTES: TableDefinition<'static, &str, u64> = TableDefinition::new("kv.bytes");
+
+/// Cursor → an entry of the audit log as JSON.
+pub(super) const AUDIT: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("audit");
+
+/// (tenant, cursor): the entries of [`AUDIT`] that a tenant sees.
+pub(super) const AUDIT_TENANTS: TableDefinition<'static, (&str, u64), ()> =
+    TableDefinition::new("audit.tenants");
+
+/// Tenant → how many entries it has in [`AUDIT_TENANTS`].
+pub(super) const AUDIT_COUNTS: TableDefinition<'static, &str, u64> =
+    TableDefinition::new("audit.counts");
 
 /// Bytes of a bundle in one entry: small enough to allocate, large enough to be few.
 pub(super) const BUNDLE_CHUNK_BYTES: usize = 1 << 20;
@@ -81,11 +102,22 @@ pub(super) struct Tables<'t> {
     pub(super) schedules: Table<'t, ScheduleKey, &'static [u8]>,
     pub(super) schedule_states: Table<'t, ScheduleKey, &'static [u8]>,
     pub(super) schedule_runs: Table<'t, ScheduleRunKey, &'static [u8]>,
+    pub(super) keys: Table<'t, &'static str, &'static [u8]>,
+    pub(super) tenants: Table<'t, &'static str, &'static [u8]>,
+    pub(super) kv_bytes: Table<'t, &'static str, u64>,
+    pub(super) audit: Table<'t, u64, &'static [u8]>,
+    pub(super) audit_tenants: Table<'t, (&'static str, u64), ()>,
+    pub(super) audit_counts: Table<'t, &'static str, u64>,
     /// Unix time in milliseconds at which this transaction happens.
     pub(super) now_ms: u64,
     /// Changes of active deployments, in order; applied to the cache after the commit.
     pub(super) activations: Vec<Activation>,
+    /// Other changes of what is in memory, in order; made after the commit.
+    pub(super) afterwards: Vec<Afterwards>,
 }
+
+/// A change of what is in memory, once the tables say so too.
+pub(super) type Afterwards = Box<dyn FnOnce(&Shared) + Send>;
 
 impl<'t> Tables<'t> {
     /// Opens every table; those that do not exist yet are created.
@@ -102,9 +134,21 @@ impl<'t> Tables<'t> {
             schedules: transaction.open_table(SCHEDULES)?,
             schedule_states: transaction.open_table(SCHEDULE_STATES)?,
             schedule_runs: transaction.open_table(SCHEDULE_RUNS)?,
+            keys: transaction.open_table(KEYS)?,
+            tenants: transaction.open_table(TENANTS)?,
+            kv_bytes: transaction.open_table(KV_BYTES)?,
+            audit: transaction.open_table(AUDIT)?,
+            audit_tenants: transaction.open_table(AUDIT_TENANTS)?,
+            audit_counts: transaction.open_table(AUDIT_COUNTS)?,
             now_ms,
             activations: Vec::new(),
+            afterwards: Vec::new(),
         })
+    }
+
+    /// Has `change` be made once this transaction is on disk, before anybody is answered.
+    pub(super) fn after_commit(&mut self, change: impl FnOnce(&Shared) + Send + 'static) {
+        self.afterwards.push(Box::new(change));
     }
 }
 
@@ -121,7 +165,14 @@ pub(super) fn initialise(database: &redb::Database, format: u64) -> Result<(), F
 pub(super) fn complete(database: &redb::Database) -> Result<(), Fault> {
     let transaction = database.begin_write()?;
     let tables_before = transaction.list_tables()?.count();
-    drop(Tables::open(&transaction, 0)?);
+    let had_tenants = transaction
+        .list_tables()?
+        .any(|table| table.name() == TENANTS.name());
+    let mut tables = Tables::open(&transaction, clock::now_ms())?;
+    if !had_tenants {
+        super::tenants::count_up(&mut tables)?;
+    }
+    drop(tables);
     if transaction.list_tables()?.count() == tables_before {
         transaction.abort()?;
     } else {

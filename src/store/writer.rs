@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::functions::Activation;
 use super::queue::{Command, Work};
-use super::schema::Tables;
+use super::schema::{Afterwards, Tables};
 use super::{Error, Fault, Shared, kv, logs};
 use crate::clock;
 
@@ -44,6 +44,25 @@ impl Shared {
         T: Send + 'static,
         F: FnOnce(&mut Tables<'_>) -> Result<Result<T, Error>, Fault> + Send + 'static,
     {
+        match self.push(bytes, work)?.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::from(Fault::WriterGone)),
+        }
+    }
+
+    /// [`Shared::submit`] for whoever need not wait for the answer.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Closed`].
+    pub(super) fn push<T, F>(
+        &self,
+        bytes: usize,
+        work: F,
+    ) -> Result<oneshot::Receiver<Result<T, Error>>, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tables<'_>) -> Result<Result<T, Error>, Fault> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let write = Write {
             work: Some(work),
@@ -51,10 +70,7 @@ impl Shared {
             reply,
         };
         self.queue.push(Box::new(write), bytes)?;
-        match answer.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::from(Fault::WriterGone)),
-        }
+        Ok(answer)
     }
 }
 
@@ -91,6 +107,7 @@ where
 /// What a committed transaction leaves to do.
 struct Committed {
     activations: Vec<Activation>,
+    afterwards: Vec<Afterwards>,
     /// The sweep found as many keys as it may remove: there are probably more.
     sweep_again: bool,
 }
@@ -168,6 +185,9 @@ impl Writer {
                     self.sweep_at = clock::monotonic();
                 }
                 shared.active.apply(committed.activations);
+                for change in committed.afterwards {
+                    change(&shared);
+                }
                 for command in work.commands {
                     command.finish(Ok(()));
                 }
@@ -222,13 +242,16 @@ impl Writer {
             return;
         }
         let opened = (self.shared.reopen)();
+        // What failed may have been committed all the same, so nothing in memory is known.
+        let opened = opened.and_then(|database| {
+            self.shared.load(&database)?;
+            Ok(database)
+        });
         // Measured from the end, so that slow attempts do not follow each other without pause.
         self.reopen_at = clock::monotonic() + self.reopen_pause;
         self.reopen_pause = REOPEN_PAUSE_MAX.min(self.reopen_pause * 2);
         match opened {
             Ok(database) => {
-                // What failed may have been committed all the same, so nothing cached is known.
-                self.shared.active.clear();
                 self.shared.put_database(database);
                 tracing::warn!("the data file is open again");
             }
@@ -251,10 +274,12 @@ fn transact(shared: &Shared, work: &mut Work, sweep: bool) -> Result<Committed, 
     logs::store(&mut tables, &work.logs)?;
     let sweep_again = sweep && kv::sweep(&mut tables, SWEEP_KEYS_MAX)? == SWEEP_KEYS_MAX;
     let activations = std::mem::take(&mut tables.activations);
+    let afterwards = std::mem::take(&mut tables.afterwards);
     drop(tables);
     transaction.commit()?;
     Ok(Committed {
         activations,
+        afterwards,
         sweep_again,
     })
 }

@@ -7,6 +7,7 @@
 )]
 
 mod async_context;
+mod audit;
 mod cli;
 mod crypto;
 mod deploy;
@@ -18,6 +19,7 @@ mod fs;
 mod hostile;
 mod invoke;
 mod isolation;
+mod keys;
 mod kv;
 mod limits;
 mod modules;
@@ -36,6 +38,7 @@ mod seed_lines;
 mod server;
 mod shutdown;
 mod streams;
+mod tenants;
 mod tidy;
 mod typescript;
 mod web;

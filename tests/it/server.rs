@@ -312,6 +312,18 @@ impl Drop for Server {
     }
 }
 
+/// Sends JSON.
+pub trait WithJson {
+    fn json(self, body: &Value) -> Self;
+}
+
+impl WithJson for RequestBuilder {
+    fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json")
+            .body(body.to_string())
+    }
+}
+
 /// An answer, read whole, and held against the contract that every answer keeps.
 #[derive(Debug)]
 pub struct Answer {
@@ -372,6 +384,12 @@ impl Answer {
     /// Asserts status and body text; answers itself.
     pub fn expect(self, status: u16, body: &str) -> Self {
         assert_eq!((self.status, self.text().as_str()), (status, body));
+        self
+    }
+
+    /// Asserts the status; answers itself.
+    pub fn expect_status(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
         self
     }
 

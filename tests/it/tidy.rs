@@ -16,6 +16,7 @@ const LEAVES: &[&str] = &[
     "id",
     "kind",
     "limits",
+    "secret",
     "telemetry",
 ];
 
@@ -65,6 +66,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rand", &["clock", "id"]),
     ("redb", &["store"]),
     ("reqwest", &["cli"]),
+    ("ring", &["secret"]),
     ("rustls", &["outbound"]),
     ("tar", &["cli", "deploy"]),
     ("tokio_tungstenite", &["outbound"]),
