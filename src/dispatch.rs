@@ -28,7 +28,7 @@ use self::redactors::Redactors;
 use crate::binding::Bindings;
 use crate::deploy::{Images, from_store};
 use crate::error::{Code, Error};
-use crate::host::{Failure, Grants, Head, LogBuffer, Meter, Promised, Request};
+use crate::host::{CacheGrant, Failure, Grants, Head, LogBuffer, Meter, Promised, Request};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
 use crate::limits::Limits;
@@ -239,17 +239,7 @@ impl Dispatch {
                 secure: call.secure,
             },
             content,
-            grants: Grants {
-                kv: Some(shared.store.namespace(&call.tenant)),
-                network: Some((
-                    Arc::clone(&shared.client),
-                    shared.client.grant(&call.tenant),
-                )),
-                bindings,
-                cache: extras.cache,
-                files: None,
-                meter: Some(meter),
-            },
+            grants: shared.grants(&call.tenant, bindings, extras.cache, meter),
             limits,
             deadline: deadline
                 .unwrap_or_else(|| Instant::now() + Duration::from_millis(limits.wall_ms)),
@@ -426,6 +416,24 @@ impl Shared {
             image,
             cold,
         })
+    }
+
+    /// What a tenant's function may reach.
+    fn grants(
+        &self,
+        tenant: &TenantId,
+        bindings: Option<crate::binding::Grant>,
+        cache: Option<CacheGrant>,
+        meter: Arc<dyn Meter>,
+    ) -> Grants {
+        Grants {
+            kv: Some(self.store.namespace(tenant)),
+            network: Some((Arc::clone(&self.client), self.client.grant(tenant))),
+            bindings,
+            cache,
+            files: None,
+            meter: Some(meter),
+        }
     }
 
     fn admit(&self, tenant: &TenantId) -> Result<Permits, Error> {
