@@ -24,7 +24,7 @@ use super::sandbox::micros;
 /// The guest's JavaScript layer, as it is in the engine.
 const LAYER: &str = include_str!("../../guest/artifact/guest.js");
 /// How the layer's state of an invocation begins (`guest/js/src/state.js`).
-const STATE: &str = "={method:void 0,target:void 0,";
+const STATE: &str = "={kind:\"request\",method:void 0,target:void 0,";
 /// Where the layer hands out its hooks.
 const HOOKS: &str = "hooks.load=";
 /// Stack and collector as the guest has them.
@@ -198,7 +198,8 @@ fn load<'js>(ctx: &Ctx<'js>, layer: &str, host: &Rc<Host>) -> JsResult<(Kept, Ke
     let load: Function = hooks.get("load")?;
     let none = Array::new(ctx.clone())?;
     let no_route = Value::new_null(ctx.clone());
-    load.call::<_, ()>(("/app/index.js", none.clone(), no_route, false, none))?;
+    let entry = "/app/index.js";
+    load.call::<_, ()>((entry, none.clone(), no_route, false, none, "request"))?;
     while ctx.execute_pending_job() {}
     let keep: Function = eval(
         ctx,
