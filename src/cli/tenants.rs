@@ -65,8 +65,6 @@ struct OneArgs {
 
 #[derive(Args)]
 struct ChangeArgs {
-    #[command(flatten)]
-    one: OneArgs,
     /// Its name for people
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
@@ -88,15 +86,17 @@ struct ChangeArgs {
     /// Outbound requests of its functions in a minute
     #[arg(long, value_name = "NUMBER", value_parser = parse_quota)]
     subrequests_per_minute: Option<Quota>,
+    #[command(flatten)]
+    one: OneArgs,
 }
 
 #[derive(Args)]
 struct DeleteArgs {
-    #[command(flatten)]
-    one: OneArgs,
     /// Do delete it
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    one: OneArgs,
 }
 
 /// A quota as written: a number, or none.
