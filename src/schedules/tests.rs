@@ -178,11 +178,15 @@ impl Process {
     /// Waits until nothing goes on by itself any more: every run that is not over is held by the
     /// test, waits for its next attempt, or waits for such a one.
     fn settle(&self, keys: &BTreeSet<ScheduleKey>) {
-        // A next attempt whose time has come has begun, because there was a turn since.
         let now_ms = (self.schedules.shared.clock)();
-        self.settle_but_for(keys, |run| {
-            run.next_attempt_ms.is_none_or(|at_ms| at_ms > now_ms)
-        });
+        let may_retry = |run: &Run| run.next_attempt_ms.is_none_or(|at_ms| at_ms > now_ms);
+        let until = clock::monotonic() + PATIENCE;
+        while !keys.iter().all(|key| self.is_settled(key, &may_retry)) {
+            assert!(clock::monotonic() < until, "it does not come to rest");
+            // An attempt that ended after the last turn may have left one that is due already.
+            self.turn();
+            self.pause();
+        }
     }
 
     fn settle_but_for(&self, keys: &BTreeSet<ScheduleKey>, may_retry: impl Fn(&Run) -> bool) {
