@@ -136,7 +136,7 @@ fn put(
     }
     let json = serde_json::to_vec(binding).map_err(Fault::Record)?;
     tables.bindings.insert(key, json.as_slice())?;
-    tables.bindings_changed = true;
+    tables.after_commit(note_change);
     Ok(Ok(is_new))
 }
 
@@ -163,8 +163,13 @@ fn delete(
     if !removed {
         return Ok(Err(Error::BindingNotFound));
     }
-    tables.bindings_changed = true;
+    tables.after_commit(note_change);
     Ok(Ok(()))
+}
+
+/// Has what was read of bindings before be read again.
+fn note_change(shared: &Shared) {
+    shared.bindings_changed.fetch_add(1, Ordering::Release);
 }
 
 /// Deletes what a tenant has bound that is no more.
@@ -182,7 +187,9 @@ pub(super) fn delete_all(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<(
     for binding in &bound {
         tables.bindings.remove((name, binding.as_str()))?;
     }
-    tables.bindings_changed |= !bound.is_empty();
+    if !bound.is_empty() {
+        tables.after_commit(note_change);
+    }
     Ok(())
 }
 

@@ -126,7 +126,7 @@ impl Policies {
                 Some(json) => tables.policies.insert(key(&scope), json.as_slice())?,
                 None => tables.policies.remove(key(&scope))?,
             };
-            tables.policy_changes.push((scope, policy));
+            tables.after_commit(move |shared| shared.policies.put(scope, policy));
             Ok(Ok(()))
         };
         self.shared.submit(bytes, write).await
@@ -137,16 +137,13 @@ impl Policies {
 pub(super) fn delete(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<(), Fault> {
     tables.policies.remove(tenant.as_str())?;
     let scope = Scope::Tenant(tenant.clone());
-    tables.policy_changes.push((scope, None));
+    tables.after_commit(move |shared| shared.policies.put(scope, None));
     Ok(())
 }
 
 fn parse(json: &[u8]) -> Result<Policy, Fault> {
     Policy::parse(json).map_err(|_| Fault::Inconsistent("a stored network policy is not valid"))
 }
-
-/// A committed change: this scope has this policy now, or none.
-pub(super) type PolicyChange = (Scope, Option<Arc<Policy>>);
 
 /// Policies in memory, those that are not there included.
 ///
@@ -175,16 +172,11 @@ impl PolicyCache {
         }
     }
 
-    /// Takes over changes that are committed, in their order.
-    pub(super) fn apply(&self, changes: Vec<PolicyChange>) {
-        if changes.is_empty() {
-            return;
-        }
+    /// Takes over a change that is committed: this scope has this policy now, or none.
+    fn put(&self, scope: Scope, policy: Option<Arc<Policy>>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let revision = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        for (scope, policy) in changes {
-            insert(&mut entries, scope, Found { policy, revision });
-        }
+        insert(&mut entries, scope, Found { policy, revision });
     }
 
     /// Forgets everything.

@@ -10,7 +10,6 @@ use redb::{
 };
 
 use super::functions::Activation;
-use super::policies::PolicyChange;
 use super::retention::Retention;
 use super::{Fault, Shared};
 use crate::clock;
@@ -158,12 +157,8 @@ pub(super) struct Tables<'t> {
     pub(super) now_ms: u64,
     /// Changes of active deployments, in order; applied to the cache after the commit.
     pub(super) activations: Vec<Activation>,
-    /// Changes of network policies, likewise.
-    pub(super) policy_changes: Vec<PolicyChange>,
     /// Other changes of what is in memory, in order; made after the commit.
     pub(super) afterwards: Vec<Afterwards>,
-    /// Whether a binding changes.
-    pub(super) bindings_changed: bool,
 }
 
 /// A change of what is in memory, once the tables say so too.
@@ -202,9 +197,7 @@ impl<'t> Tables<'t> {
             retention_default: Retention::DEFAULT,
             now_ms,
             activations: Vec::new(),
-            policy_changes: Vec::new(),
             afterwards: Vec::new(),
-            bindings_changed: false,
         })
     }
 

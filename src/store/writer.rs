@@ -16,7 +16,6 @@ use redb::Durability;
 use tokio::sync::oneshot;
 
 use super::functions::Activation;
-use super::policies::PolicyChange;
 use super::queue::{Command, Work};
 use super::retention::{Cleaner, Due};
 use super::schema::{Afterwards, Tables};
@@ -111,11 +110,9 @@ where
 /// What a committed transaction leaves to do.
 struct Committed {
     activations: Vec<Activation>,
-    policy_changes: Vec<PolicyChange>,
     afterwards: Vec<Afterwards>,
     /// Some of what is too old is still there.
     clean_again: bool,
-    bindings_changed: bool,
     /// The sweep found as many keys as it may remove: there are probably more.
     sweep_again: bool,
 }
@@ -224,12 +221,8 @@ impl Writer {
                     self.clean_at = now;
                 }
                 shared.active.apply(committed.activations);
-                shared.policies.apply(committed.policy_changes);
                 for change in committed.afterwards {
                     change(&shared);
-                }
-                if committed.bindings_changed {
-                    shared.bindings_changed.fetch_add(1, Ordering::Release);
                 }
                 for command in work.commands {
                     command.finish(Ok(()));
@@ -336,17 +329,13 @@ fn transact(shared: &Shared, work: &mut Work, chores: &Chores) -> Result<Committ
     let clean_again = chores.clean.is_any() && retention::clean(&mut tables, &chores.clean)?;
     let sweep_again = chores.sweep && kv::sweep(&mut tables, SWEEP_KEYS_MAX)? == SWEEP_KEYS_MAX;
     let activations = std::mem::take(&mut tables.activations);
-    let policy_changes = std::mem::take(&mut tables.policy_changes);
     let afterwards = std::mem::take(&mut tables.afterwards);
-    let bindings_changed = tables.bindings_changed;
     drop(tables);
     transaction.commit()?;
     Ok(Committed {
         activations,
-        policy_changes,
         afterwards,
         clean_again,
-        bindings_changed,
         sweep_again,
     })
 }
