@@ -19,10 +19,13 @@ use crate::outbound::{Client, OutboundConfig};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
 use crate::schedules::Schedules;
+use crate::secret::MasterKey;
 use crate::store::{Clock, Store};
 
 /// The data file, below the data folder.
 const DATA_FILE: &str = "ampoule.redb";
+/// The master key, below the data folder.
+const MASTER_KEY_FILE: &str = "master.key";
 /// How long a subrequest may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sandboxes beyond the invocations: for loads, and for those that are being thrown away.
@@ -91,6 +94,8 @@ impl App {
             .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
         let path = config.data.join(DATA_FILE);
         let store = Arc::new(Store::open_with_clock(&path, Arc::clone(&clock))?);
+        // Deletions of tenants that the last process did not finish.
+        store.tenants().finish_deletions().await?;
         let paging = Paging::new(config.swaps_path.clone(), config.counters_path.clone());
         let engine_config = EngineConfig {
             sandboxes: u32::try_from(config.max_concurrent + SPARE_SANDBOXES)
@@ -105,9 +110,11 @@ impl App {
             reason = reset.reason,
             "engine is ready"
         );
+        let master = master_key(config).await?;
         let images = Images::new(
             Arc::clone(&store),
             engine,
+            master,
             &config.data,
             config.program.clone(),
         );
@@ -231,4 +238,14 @@ impl App {
             tracing::error!("closing the store panicked");
         }
     }
+}
+
+/// What secrets are sealed under: as configured, or from a file that is made at the first start.
+async fn master_key(config: &Config) -> Result<Arc<MasterKey>> {
+    if let Some(key) = &config.master_key {
+        return Ok(Arc::clone(key));
+    }
+    let path = config.data.join(MASTER_KEY_FILE);
+    let key = tokio::task::spawn_blocking(move || MasterKey::in_file(&path)).await?;
+    Ok(Arc::new(key?))
 }

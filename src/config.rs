@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::secret::MasterKey;
 
 /// A configuration as it was written, nothing of it checked.
 #[derive(Clone)]
@@ -14,6 +17,8 @@ pub struct RawConfig {
     pub cache: Option<PathBuf>,
     /// Key to the control plane; an empty one is none.
     pub key: Option<String>,
+    /// What secrets are sealed under, as text; without it, a file in `data` holds it.
+    pub master_key: Option<String>,
     /// Whether a proxy in front sets `x-forwarded-for`.
     pub trust_proxy: bool,
     /// Most invocations at once.
@@ -33,6 +38,8 @@ pub struct Config {
     pub cache: PathBuf,
     /// Key to the control plane, not empty. Without one, `listen` is a loopback address.
     pub key: Option<String>,
+    /// What secrets are sealed under; without it, a file in `data` holds it.
+    pub master_key: Option<Arc<MasterKey>>,
     /// Whether a proxy in front sets `x-forwarded-for`.
     pub trust_proxy: bool,
     /// Most invocations at once, 1 and up.
@@ -59,6 +66,9 @@ pub enum ConfigError {
     /// No header could carry the key.
     #[error("the key may hold printable ASCII characters only, and no spaces")]
     KeyInvalid,
+    /// The master key is none.
+    #[error("the master key must have 64 digits of 0-9 and a-f: `openssl rand -hex 32` makes one")]
+    MasterKeyInvalid,
     /// Nothing could ever run.
     #[error("{0} must be 1 or more")]
     Zero(&'static str),
@@ -88,6 +98,10 @@ impl Config {
         if !key.as_ref().is_none_or(is_sendable) {
             return Err(ConfigError::KeyInvalid);
         }
+        let master_key = raw.master_key.filter(|key| !key.is_empty());
+        let master_key: Option<Result<MasterKey, _>> = master_key.map(|key| key.parse());
+        let master_key = master_key.transpose();
+        let master_key = master_key.map_err(|_| ConfigError::MasterKeyInvalid)?;
         for (name, count) in [
             ("max-concurrent", raw.max_concurrent),
             ("max-concurrent-per-tenant", raw.max_concurrent_per_tenant),
@@ -101,6 +115,7 @@ impl Config {
             cache: raw.cache.unwrap_or_else(|| raw.data.join("cache")),
             data: raw.data,
             key,
+            master_key: master_key.map(Arc::new),
             trust_proxy: raw.trust_proxy,
             max_concurrent: raw.max_concurrent,
             max_concurrent_per_tenant: raw.max_concurrent_per_tenant,

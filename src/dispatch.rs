@@ -31,7 +31,8 @@ use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
 use crate::outbound::Client;
 use crate::sandbox::{Finished, Image, Invocation, Outcome};
-use crate::store::{Deployment, LogLine, Store};
+use crate::secret::{Plain, Token};
+use crate::store::{Deployment, LogLine, Scope, Store};
 
 /// Reads the request's body, at most so many bytes of it.
 pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Error>> + Send>;
@@ -57,8 +58,19 @@ pub struct Call {
     pub peer: IpAddr,
     /// Whether the client's connection is encrypted.
     pub secure: bool,
+    /// Who calls.
+    pub caller: Caller,
     /// Asked for only when the function exists and the invocation is admitted.
     pub body: ReadBody,
+}
+
+/// Who calls a function.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// The server itself, or somebody whose rights were checked.
+    Trusted,
+    /// Somebody, with what they showed in place of a key.
+    Anybody(Option<Plain>),
 }
 
 /// A function's answer.
@@ -171,8 +183,9 @@ impl Dispatch {
     /// after its answer goes on in the background, within its limits.
     ///
     /// # Errors
-    /// `shutting_down`, `function_not_found`, `server_busy`, `tenant_busy`, `rate_limited`, those of
-    /// the body, and every code that an [`Outcome`] has.
+    /// `shutting_down`, `function_not_found`, `unauthorized` and `forbidden` for a function that
+    /// requires a key, `server_busy`, `tenant_busy`, `rate_limited`, those of the body, and every
+    /// code that an [`Outcome`] has.
     /// # Cancel safety
     /// Dropping the future ends the invocation.
     pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
@@ -187,6 +200,7 @@ impl Dispatch {
             return Err(Error::new(Code::ShuttingDown, "send the request again"));
         }
         let deployment = shared.resolve(&call, kind)?;
+        shared.authorise(&deployment, &call.caller)?;
         let permits = shared.admit(&call.tenant)?;
         let limits = deployment.limits_in_force();
         let content = (call.body)(limits.request_body_bytes).await?;
@@ -329,6 +343,30 @@ impl Shared {
                 Err(Error::new(Code::FunctionNotFound, detail))
             }
         }
+    }
+
+    /// Refuses whoever has no key that a function requires; before anything is counted, so that
+    /// they cannot use up what the tenant may have.
+    fn authorise(&self, deployment: &Deployment, caller: &Caller) -> Result<(), Error> {
+        let Caller::Anybody(shown) = caller else {
+            return Ok(());
+        };
+        if !deployment.requires_key {
+            return Ok(());
+        }
+        let Some(shown) = shown else {
+            let detail = "this function requires a key: send it as authorization: Bearer KEY, \
+                          or as x-api-key: KEY";
+            return Err(Error::new(Code::Unauthorized, detail));
+        };
+        let token = shown.reveal().parse::<Token>().ok();
+        let key = token.and_then(|token| self.store.keys().verify(&token).ok());
+        let (tenant, function) = (&deployment.tenant, &deployment.function);
+        if key.is_some_and(|key| key.allows(Scope::Invoke, tenant, Some(function))) {
+            return Ok(());
+        }
+        let detail = "the key is not valid for this function";
+        Err(Error::new(Code::Forbidden, detail))
     }
 
     fn admit(&self, tenant: &TenantId) -> Result<Permits, Error> {

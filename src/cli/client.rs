@@ -171,6 +171,16 @@ impl Client {
         }
     }
 
+    /// A request for a list of the control plane: `path` may have a query.
+    pub(super) fn page(&self, path: &str) -> RequestBuilder {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut request = self.control(Method::GET, path);
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            request = request.query(&[(name, value)]);
+        }
+        request
+    }
+
     /// A request to the data plane; without a time limit, the server has one for each function.
     pub(super) fn data(&self, method: Method, url: Url) -> RequestBuilder {
         self.http.request(method, url)

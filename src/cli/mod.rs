@@ -5,10 +5,12 @@
 //! against any server. Results go to stdout, everything else to stderr; with `--json` both are
 //! JSON, one document a line.
 
+mod audit;
 mod client;
 mod deploy;
 mod dev;
 mod invoke;
+mod keys;
 mod logs;
 mod output;
 pub mod pack;
@@ -17,6 +19,7 @@ mod problem;
 mod schedules;
 mod serve;
 mod settings;
+mod tenants;
 mod versions;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,15 +28,18 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::audit::AuditArgs;
 pub use self::client::{FunctionArgs, ServerArgs, TenantArgs};
 pub use self::deploy::DeployArgs;
 pub use self::dev::dev;
 pub use self::invoke::InvokeArgs;
+pub use self::keys::KeysArgs;
 pub use self::logs::LogsArgs;
 pub use self::problem::CliError;
 pub use self::schedules::SchedulesArgs;
 pub use self::serve::serve;
 pub use self::settings::SettingsArgs;
+pub use self::tenants::TenantsArgs;
 pub use self::versions::{ActivateArgs, DeleteArgs, ListArgs, VersionsArgs};
 use crate::id::FunctionName;
 
@@ -91,6 +97,12 @@ pub enum Command {
     List(ListArgs),
     /// Run functions at certain times, without a request
     Schedules(SchedulesArgs),
+    /// Look after tenants, their quotas and what they use
+    Tenants(TenantsArgs),
+    /// Look after API keys: who may do what
+    Keys(KeysArgs),
+    /// Show who changed what
+    Audit(AuditArgs),
     /// Transforms TypeScript for a server, which starts this itself
     #[command(hide = true)]
     Transform,
@@ -130,6 +142,14 @@ pub struct ServeArgs {
     /// A secret of your choice, which deploying and managing functions then needs
     #[arg(long, env = "AMPOULE_KEY", hide_env_values = true)]
     pub key: Option<String>,
+    /// What secrets are sealed under: 64 digits of 0-9 and a-f [default: master.key in --data]
+    #[arg(
+        long,
+        env = "AMPOULE_MASTER_KEY",
+        hide_env_values = true,
+        value_name = "DIGITS"
+    )]
+    pub master_key: Option<String>,
     /// Take clients' addresses from x-forwarded-for: only behind a proxy that sets it
     #[arg(long)]
     pub trust_proxy: bool,
@@ -267,6 +287,9 @@ async fn run_on(command: &Command, terminal: &mut output::Terminal) -> Result<u8
             versions::delete(args, terminal).await.map(|()| 0),
         ),
         Command::List(args) => (args.json, versions::list(args, terminal).await.map(|()| 0)),
+        Command::Tenants(args) => (args.json(), tenants::run(args, terminal).await.map(|()| 0)),
+        Command::Keys(args) => (args.json(), keys::run(args, terminal).await.map(|()| 0)),
+        Command::Audit(args) => (args.json, audit::run(args, terminal).await.map(|()| 0)),
         Command::Schedules(args) => (
             args.json(),
             schedules::run(args, terminal).await.map(|()| 0),

@@ -171,6 +171,12 @@ impl Subject {
             Code::SyntaxError | Code::LoadThrew | Code::LoadExceeded => {
                 "change the source and deploy again; what was active still is".to_owned()
             }
+            Code::Forbidden => "use a key with that scope: whoever has an admin key makes one \
+                 with `ampoule keys create`"
+                .to_owned(),
+            Code::TenantNotFound => "ampoule tenants list".to_owned(),
+            Code::TenantExists => "change it with `ampoule tenants set`".to_owned(),
+            Code::KeyNotFound => "ampoule keys list".to_owned(),
             Code::TenantBusy | Code::ServerBusy | Code::StorageBusy | Code::ShuttingDown => {
                 "try again in a moment".to_owned()
             }

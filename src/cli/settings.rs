@@ -31,6 +31,13 @@ pub struct SettingsArgs {
     /// File with environment variables, one NAME=VALUE a line
     #[arg(long, value_name = "FILE")]
     pub(super) env_file: Option<PathBuf>,
+    /// Secret of the function, kept sealed: its value is taken from the environment variable of
+    /// that name; may be given many times
+    #[arg(long, value_name = "NAME")]
+    pub(super) secret: Vec<String>,
+    /// Requests need a key with the scope invoke
+    #[arg(long)]
+    pub(super) requires_key: bool,
     /// Limit of one request, see below; may be given many times
     #[arg(long, value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
     pub(super) limit: Vec<(String, u64)>,
@@ -71,6 +78,13 @@ impl SettingsArgs {
         if !env.is_empty() {
             settings.insert("env".to_owned(), Value::Object(env));
         }
+        let secrets = self.secrets()?;
+        if !secrets.is_empty() {
+            settings.insert("secrets".to_owned(), Value::Object(secrets));
+        }
+        if self.requires_key {
+            settings.insert("requires_key".to_owned(), json!(true));
+        }
         if !limits.is_empty() {
             settings.insert("limits".to_owned(), Value::Object(limits));
         }
@@ -81,6 +95,20 @@ impl SettingsArgs {
             settings.insert("route".to_owned(), json!(route));
         }
         Ok(settings)
+    }
+}
+
+impl SettingsArgs {
+    /// Secrets by name. On a command line their values could be read by others, so they are in
+    /// this process's environment.
+    fn secrets(&self) -> Result<Map<String, Value>, CliError> {
+        let secrets = self.secret.iter().map(|name| match std::env::var(name) {
+            Ok(value) => Ok((name.clone(), Value::from(value))),
+            Err(_) => Err(CliError::usage(format!(
+                "--secret {name} takes its value from the environment: export {name} first"
+            ))),
+        });
+        secrets.collect()
     }
 }
 

@@ -116,6 +116,8 @@ impl Deploy {
             kind: upload.settings.kind,
             entry,
             env: upload.settings.env.clone(),
+            secrets: self.images.seal(&upload)?,
+            requires_key: upload.settings.requires_key,
             limits: upload.settings.limits,
             route: upload.settings.route.clone(),
             evaluation: Evaluation::Snapshot,
@@ -125,7 +127,8 @@ impl Deploy {
             activate: upload.settings.activate.unwrap_or(true),
         };
         let _permit = self.loads.acquire().await.map_err(Error::internal)?;
-        let result = self.load_and_store(draft, files, bundle, limits).await;
+        let load = images::Load::new(&draft, &upload.settings.secrets, limits);
+        let result = self.load_and_store(draft, files, bundle, load).await;
         if result.is_err() {
             self.images.forget(&id).await;
         }
@@ -137,17 +140,8 @@ impl Deploy {
         mut draft: NewDeployment,
         files: Vec<File>,
         bundle: Bytes,
-        limits: crate::limits::Limits,
+        load: images::Load,
     ) -> Result<Deployed, Error> {
-        let load = images::Load {
-            id: draft.id,
-            kind: draft.kind,
-            tenant: draft.tenant.clone(),
-            entry: draft.entry.clone(),
-            env: draft.env.clone(),
-            route: draft.route.clone(),
-            limits,
-        };
         let loaded = self.images.create(&load, files).await.map_err(refused)?;
         draft.snapshot_bytes = loaded.snapshot_bytes;
         if let Some(reason) = loaded.per_request {

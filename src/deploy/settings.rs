@@ -11,6 +11,7 @@ use super::archive::File;
 use crate::error::{Code, Error};
 use crate::kind::Kind;
 use crate::limits::{self, LimitOverrides, Limits};
+use crate::secret::Plain;
 
 /// Longest route pattern, in bytes.
 const ROUTE_BYTES_MAX: usize = 512;
@@ -44,6 +45,11 @@ pub struct Settings {
     pub kind: Kind,
     /// Environment variables: names of letters, digits and `_`, not starting with a digit.
     pub env: BTreeMap<String, String>,
+    /// Environment variables that are secret: kept sealed, and never shown.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub secrets: BTreeMap<String, Plain>,
+    /// Whether requests to `/invoke/…` need a key with the scope `invoke`.
+    pub requires_key: bool,
     /// Limits that differ from the default of the kind.
     pub limits: LimitOverrides,
     /// The entry file; by default `main` of `package.json`, else `index.js`, `.mjs`, `.cjs`,
@@ -62,18 +68,37 @@ fn invalid(detail: impl Into<String>) -> Error {
 impl Settings {
     /// Checks every bound; answers the limits in force.
     pub(super) fn check(&self) -> Result<Limits, Error> {
-        if self.env.len() > limits::ENV_VARS_MAX {
+        if self.env.len() + self.secrets.len() > limits::ENV_VARS_MAX {
             let max = limits::ENV_VARS_MAX;
             return Err(invalid(format!("more than {max} environment variables")));
         }
         let bytes: usize = self.env.iter().map(|(k, v)| k.len() + v.len()).sum();
+        let secrets = self.secrets.iter();
+        let bytes = bytes + secrets.map(|(k, v)| k.len() + v.len()).sum::<usize>();
         if bytes > limits::ENV_BYTES_MAX {
             let max = limits::ENV_BYTES_MAX;
             return Err(invalid(format!("more than {max} bytes of environment")));
         }
-        if let Some(name) = self.env.keys().find(|name| !is_variable_name(name)) {
+        let mut names = self.env.keys().chain(self.secrets.keys());
+        if let Some(name) = names.find(|name| !is_variable_name(name)) {
             return Err(invalid(format!(
                 "{name:?} is not a name for an environment variable: use letters, digits and _"
+            )));
+        }
+        if let Some(name) = self
+            .secrets
+            .keys()
+            .find(|name| self.env.contains_key(*name))
+        {
+            return Err(invalid(format!(
+                "{name} is in env and in secrets: it is one of them"
+            )));
+        }
+        if self.requires_key && self.kind != Kind::Request {
+            return Err(invalid(format!(
+                "requires_key is for request functions; this is of the kind {}, which \
+                 always needs one",
+                self.kind
             )));
         }
         if let Some(route) = &self.route

@@ -1,8 +1,8 @@
 //! HTTP: the whole route table, and what its handlers share.
 //!
-//! The data plane (`/invoke/…`) is open: a function decides itself whom it serves. The control
-//! plane (`/api/v1/…`) is guarded by [`auth`]. Everything that is not a function's own answer
-//! and not a success is a problem, see [`problem`].
+//! The data plane (`/invoke/…`) is open, but for functions that require a key. The control plane
+//! (`/api/v1/…`) is guarded by [`auth`]. Everything that is not a function's own answer and not
+//! a success is a problem, see [`problem`].
 
 mod audit;
 mod auth;
@@ -12,6 +12,7 @@ mod events;
 mod fields;
 mod functions;
 mod invoke;
+mod invoke_key;
 mod json;
 mod keys;
 mod logs;

@@ -17,6 +17,7 @@ use super::{Error, Fault, Shared, logs, schedules, tenants};
 use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
 use crate::limits::{LimitOverrides, Limits};
+use crate::secret::Sealed;
 
 /// Most active deployments kept in memory; when there are more, all are read anew.
 const CACHE_LEN_MAX: usize = 10_000;
@@ -57,6 +58,12 @@ pub struct Deployment {
     pub entry: String,
     /// Environment variables, by name.
     pub env: BTreeMap<String, String>,
+    /// Environment variables that are secret, by name, each sealed under the master key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Sealed>,
+    /// Whether requests to it need a key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requires_key: bool,
     /// The limits it was deployed with, where they differ from the default.
     pub limits: LimitOverrides,
     /// The route pattern that gives `req.params`, such as `/users/:userId`.
@@ -97,6 +104,10 @@ pub struct NewDeployment {
     pub entry: String,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
+    /// Environment variables that are secret, sealed.
+    pub secrets: BTreeMap<String, Sealed>,
+    /// Whether requests to it need a key.
+    pub requires_key: bool,
     /// Limits other than the default.
     pub limits: LimitOverrides,
     /// The route pattern.
@@ -124,6 +135,8 @@ impl NewDeployment {
             kind: self.kind,
             entry: self.entry,
             env: self.env,
+            secrets: self.secrets,
+            requires_key: self.requires_key,
             limits: self.limits,
             route: self.route,
             evaluation: self.evaluation,

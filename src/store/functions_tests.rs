@@ -24,6 +24,8 @@ fn new(of: &TenantId, name: &FunctionName, activate: bool) -> NewDeployment {
         kind: Kind::Event,
         entry: "index.js".to_owned(),
         env: BTreeMap::from([("KEY".to_owned(), "välue".to_owned())]),
+        secrets: BTreeMap::new(),
+        requires_key: false,
         limits: LimitOverrides {
             fuel: Some(5),
             ..LimitOverrides::default()
@@ -381,7 +383,7 @@ fn a_stored_record_keeps_its_shape() {
     json["id"] = "01".into();
     let expected = serde_json::json!({
         "id": "01", "tenant": "t", "function": "f", "version": 7,
-        "created_ms": 1_700_000_000_000_u64, "entry": "index.js", "env": {"KEY": "välue"},
+        "created_ms": 1_700_000_000_000_u64, "kind": "event", "entry": "index.js", "env": {"KEY": "välue"},
         "limits": {"fuel": 5}, "route": "/users/:userId", "evaluation": {"kind": "snapshot"},
         "files": 3, "source_bytes": 400, "snapshot_bytes": 0,
     });

@@ -56,7 +56,7 @@ async fn a_key_is_good_until_it_is_revoked_also_after_a_restart() {
 
     let store = fixture.open();
     let keys = store.keys();
-    assert_eq!(*keys.verify(&token).unwrap(), *key);
+    assert_eq!(keys.verify(&token).unwrap().scopes, key.scopes);
     keys.revoke(None, key.id).await.unwrap();
     assert_eq!(keys.verify(&token).unwrap_err(), Refused::Unknown);
     assert!(matches!(

@@ -152,6 +152,7 @@ async fn what_has_expired_stands_in_nobodys_way() {
 async fn a_deleted_tenant_leaves_nothing_to_its_successor() {
     let store = on_disk(&Disk::new(1)).unwrap();
     let (tenants, a, b, f) = (store.tenants(), tenant("a"), tenant("b"), function("f"));
+    let soon_ms = crate::clock::now_ms() + 3_600_000;
     for tenant in [&a, &b] {
         tenants
             .create(tenant.clone(), None, Quotas::default())
@@ -160,7 +161,7 @@ async fn a_deleted_tenant_leaves_nothing_to_its_successor() {
         let kv = store.namespace(tenant);
         for number in 0..1500 {
             if number % 500 == 0 {
-                kv.set(&format!("k{number}"), value(5), Some(u64::MAX / 1_000_000))
+                kv.set(&format!("k{number}"), value(5), Some(soon_ms))
                     .await
                     .unwrap();
             }

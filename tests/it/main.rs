@@ -34,6 +34,7 @@ mod s0;
 mod s1;
 mod samples;
 mod schedules;
+mod secrets;
 mod seed_lines;
 mod server;
 mod shutdown;
