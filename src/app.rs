@@ -21,12 +21,15 @@ use crate::outbound::{Client, OutboundConfig, Policy};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
 use crate::schedules::Schedules;
+use crate::secret::MasterKey;
 use crate::store::{Clock, Retention, Store};
 use crate::trace::Tracer;
 use crate::workspaces::Workspaces;
 
 /// The data file, below the data folder.
 const DATA_FILE: &str = "ampoule.redb";
+/// The master key, below the data folder.
+const MASTER_KEY_FILE: &str = "master.key";
 /// How long a subrequest may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sandboxes beyond the invocations: for loads, and for those that are being thrown away.
@@ -114,14 +117,7 @@ impl App {
             reason = reset.reason,
             "engine is ready"
         );
-        let images = Images::new(
-            Arc::clone(&store),
-            engine,
-            &config.data,
-            config.program.clone(),
-        );
-        let swept = images.clone();
-        tokio::task::spawn_blocking(move || swept.sweep()).await?;
+        let images = open_images(config, &store, engine).await?;
         let network = Network::new(listening, store.policies(), config.network_policy);
         let network = Arc::new(network);
         let client = client(config, Arc::clone(&network))?;
@@ -280,6 +276,20 @@ fn observers(
     })
 }
 
+/// Where images come from, with what deployments left that were cut off cleared away.
+async fn open_images(config: &Config, store: &Arc<Store>, engine: Engine) -> Result<Images> {
+    let images = Images::new(
+        Arc::clone(store),
+        engine,
+        master_key(config).await?,
+        &config.data,
+        config.program.clone(),
+    );
+    let swept = images.clone();
+    tokio::task::spawn_blocking(move || swept.sweep()).await?;
+    Ok(images)
+}
+
 /// The workspaces, with what is made of their definitions up to date if that is asked for.
 async fn open_workspaces(
     config: &Config,
@@ -311,4 +321,14 @@ fn client(config: &Config, policy: Arc<Network>) -> Result<Arc<Client>> {
         connect_timeout: CONNECT_TIMEOUT,
     })?;
     Ok(Arc::new(client))
+}
+
+/// What secrets are sealed under: as configured, or from a file that is made at the first start.
+async fn master_key(config: &Config) -> Result<Arc<MasterKey>> {
+    if let Some(key) = &config.master_key {
+        return Ok(Arc::clone(key));
+    }
+    let path = config.data.join(MASTER_KEY_FILE);
+    let key = tokio::task::spawn_blocking(move || MasterKey::in_file(&path)).await?;
+    Ok(Arc::new(key?))
 }

@@ -9,7 +9,7 @@
 mod definition;
 mod schema;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub use definition::{check, is_binding_name};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::limits::{BINDING_ARGUMENTS_BYTES_MAX, BINDING_RESULT_BYTES_MAX};
 use crate::outbound::{Body, Client, NetworkGrant, Redirect, Request, RequestBody};
+use crate::secret::{MasterKey, NotOpened, Plain, Sealed};
 use crate::store::{Binding, Store};
 
 use schema::Parameters;
@@ -45,6 +46,7 @@ pub struct Bindings {
 struct Cache {
     store: Arc<Store>,
     client: Arc<Client>,
+    master: Arc<MasterKey>,
     tenants: RwLock<HashMap<TenantId, Arc<OfTenant>>>,
 }
 
@@ -57,9 +59,14 @@ struct OfTenant {
 
 struct Callable {
     binding: Binding,
+    /// Its headers, open; an error if they were sealed under another master key.
+    headers: Result<Headers, NotOpened>,
     /// What its arguments have to look like; an error if its schema can no longer be used.
     parameters: Option<Result<Parameters, String>>,
 }
+
+/// Header fields with their values.
+type Headers = Vec<(String, Plain)>;
 
 /// The bindings that one invocation may call.
 #[derive(Clone)]
@@ -96,12 +103,13 @@ impl Refused {
 }
 
 impl Bindings {
-    /// The bindings in `store`, called through `client`.
-    pub fn new(store: Arc<Store>, client: Arc<Client>) -> Self {
+    /// The bindings in `store`, called through `client`; their headers are sealed under `master`.
+    pub fn new(store: Arc<Store>, client: Arc<Client>, master: Arc<MasterKey>) -> Self {
         Self {
             shared: Arc::new(Cache {
                 store,
                 client,
+                master,
                 tenants: RwLock::default(),
             }),
         }
@@ -151,7 +159,10 @@ impl Cache {
         let bindings = stored.list(tenant)?;
         let fresh = Arc::new(OfTenant {
             generation,
-            bindings: bindings.into_iter().map(Callable::new).collect(),
+            bindings: bindings
+                .into_iter()
+                .map(|binding| Callable::new(tenant, binding, &self.master))
+                .collect(),
         });
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if tenants.len() >= CACHE_LEN_MAX {
@@ -163,10 +174,15 @@ impl Cache {
 }
 
 impl Callable {
-    fn new(binding: Binding) -> Arc<Self> {
+    fn new(tenant: &TenantId, binding: Binding, master: &MasterKey) -> Arc<Self> {
         let parameters = binding.parameters.as_ref();
+        let headers = binding.headers.iter().map(|(name, sealed)| {
+            let place = place_of(tenant, &binding.name, name);
+            Ok((name.clone(), master.open_text(&place, sealed)?))
+        });
         Arc::new(Self {
             parameters: parameters.map(Parameters::new),
+            headers: headers.collect(),
             binding,
         })
     }
@@ -205,7 +221,7 @@ impl Grant {
             let timeout = Duration::from_millis(binding.timeout_ms);
             let call = async {
                 let arguments = checked(&callable, arguments).await?;
-                let request = request(binding, &caller, arguments);
+                let request = request(&callable, &caller, arguments)?;
                 let answer = client.send(&network, request).await;
                 let answer = answer
                     .map_err(|error| Refused::new(error.code(), format!("{name}: {error}")))?;
@@ -220,6 +236,25 @@ impl Grant {
                 })
         }
     }
+}
+
+/// Seals the headers of a binding.
+pub fn seal(
+    tenant: &TenantId,
+    name: &str,
+    headers: &BTreeMap<String, Plain>,
+    master: &MasterKey,
+) -> BTreeMap<String, Sealed> {
+    let seal = |(header, value): (&String, &Plain)| {
+        let place = place_of(tenant, name, header);
+        (header.clone(), master.seal_text(&place, value))
+    };
+    headers.iter().map(seal).collect()
+}
+
+/// Where a header's value belongs, and nowhere else.
+fn place_of(tenant: &TenantId, binding: &str, header: &str) -> String {
+    format!("binding {tenant}/{binding}/{header}")
 }
 
 /// The arguments as they are sent, with defaults filled in.
@@ -264,7 +299,8 @@ impl Callable {
     }
 }
 
-fn request(binding: &Binding, caller: &Caller, arguments: Value) -> Request {
+fn request(callable: &Callable, caller: &Caller, arguments: Value) -> Result<Request, Refused> {
+    let binding = &callable.binding;
     let body = json!({
         "binding": binding.name,
         "tenant": caller.tenant,
@@ -272,10 +308,17 @@ fn request(binding: &Binding, caller: &Caller, arguments: Value) -> Request {
         "invocation": caller.invocation.to_string(),
         "arguments": arguments,
     });
-    let own = binding.headers.iter();
-    let own = own.map(|(name, value)| (name.clone(), value.clone().into_bytes()));
+    let Ok(own) = &callable.headers else {
+        let message = format!(
+            "{}: its headers were sealed under another master key; write the binding again",
+            binding.name
+        );
+        return Err(Refused::new("binding_failed", message));
+    };
+    let own = own.iter();
+    let own = own.map(|(name, value)| (name.clone(), value.reveal().as_bytes().to_vec()));
     let json = (String::from("content-type"), b"application/json".to_vec());
-    Request {
+    Ok(Request {
         method: binding.method.clone(),
         url: binding.url.clone(),
         headers: own.chain([json]).collect(),
@@ -283,7 +326,7 @@ fn request(binding: &Binding, caller: &Caller, arguments: Value) -> Request {
         // The headers are for this server and no other.
         redirect: Redirect::Error,
         decompress: true,
-    }
+    })
 }
 
 async fn read(name: &str, mut body: Body) -> Result<String, Refused> {

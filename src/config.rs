@@ -12,6 +12,7 @@ use crate::policies::Preset;
 pub type Resolver = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
 
 use crate::limits;
+use crate::secret::MasterKey;
 use crate::trace::{Sampler, TraceConfig};
 
 pub use workspaces::WorkspaceConfig;
@@ -29,6 +30,8 @@ pub struct RawConfig {
     pub cache: Option<PathBuf>,
     /// Key to the control plane; an empty one is none.
     pub key: Option<String>,
+    /// What secrets are sealed under, as text; without it, a file in `data` holds it.
+    pub master_key: Option<String>,
     /// Whether a proxy in front sets `x-forwarded-for`.
     pub trust_proxy: bool,
     /// Most invocations at once.
@@ -54,6 +57,8 @@ pub struct Config {
     pub cache: PathBuf,
     /// Key to the control plane, not empty. Without one, it listens on a loopback address.
     pub key: Option<String>,
+    /// What secrets are sealed under; without it, a file in `data` holds it.
+    pub master_key: Option<Arc<MasterKey>>,
     /// Whether a proxy in front sets `x-forwarded-for`.
     pub trust_proxy: bool,
     /// Most invocations at once, 1 and up.
@@ -144,6 +149,9 @@ pub enum ConfigError {
     /// A setting of workspaces is out of its range.
     #[error("{0}")]
     Workspaces(String),
+    /// The master key is none.
+    #[error("the master key must have 64 digits of 0-9 and a-f: `openssl rand -hex 32` makes one")]
+    MasterKeyInvalid,
     /// Nothing could ever run.
     #[error("{0} must be 1 or more")]
     Zero(&'static str),
@@ -174,6 +182,10 @@ impl Config {
         if !key.as_ref().is_none_or(is_sendable) {
             return Err(ConfigError::KeyInvalid);
         }
+        let master_key = raw.master_key.filter(|key| !key.is_empty());
+        let master_key: Option<Result<MasterKey, _>> = master_key.map(|key| key.parse());
+        let master_key = master_key.transpose();
+        let master_key = master_key.map_err(|_| ConfigError::MasterKeyInvalid)?;
         for (name, count) in [
             ("max-concurrent", raw.max_concurrent),
             ("max-concurrent-per-tenant", raw.max_concurrent_per_tenant),
@@ -191,6 +203,7 @@ impl Config {
             cache: raw.cache.unwrap_or_else(|| raw.data.join("cache")),
             data: raw.data,
             key,
+            master_key: master_key.map(Arc::new),
             trust_proxy: raw.trust_proxy,
             max_concurrent: raw.max_concurrent,
             max_concurrent_per_tenant: raw.max_concurrent_per_tenant,

@@ -34,8 +34,10 @@ use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::outbound::Client;
+use crate::redact::Redactor;
 use crate::sandbox::{Image, Invocation, Outcome};
-use crate::store::{Deployment, RecordedKind, Store};
+use crate::secret::{Plain, Token};
+use crate::store::{Deployment, RecordedKind, Scope, Store};
 use crate::trace::{Carried, Context, Tracer};
 
 /// Reads the request's body, at most so many bytes of it.
@@ -72,8 +74,19 @@ pub struct Call {
     pub peer: IpAddr,
     /// Whether the client's connection is encrypted.
     pub secure: bool,
+    /// Who calls.
+    pub caller: Caller,
     /// Asked for only when the function exists and the invocation is admitted.
     pub body: ReadBody,
+}
+
+/// Who calls a function.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// The server itself, or somebody whose rights were checked.
+    Trusted,
+    /// Somebody, with what they showed in place of a key.
+    Anybody(Option<Plain>),
 }
 
 /// A function's answer.
@@ -159,7 +172,11 @@ impl Dispatch {
         let meters = Meters::new(store.tenants(), concurrency.per_tenant);
         Self {
             shared: Arc::new(Shared {
-                bindings: Bindings::new(Arc::clone(&store), Arc::clone(&client)),
+                bindings: Bindings::new(
+                    Arc::clone(&store),
+                    Arc::clone(&client),
+                    Arc::clone(images.master()),
+                ),
                 store,
                 images,
                 client,
@@ -180,8 +197,9 @@ impl Dispatch {
     /// after its answer goes on in the background, within its limits.
     ///
     /// # Errors
-    /// `shutting_down`, `function_not_found`, `server_busy`, `tenant_busy`, `rate_limited`, those of
-    /// the body, and every code that an [`Outcome`] has.
+    /// `shutting_down`, `function_not_found`, `unauthorized` and `forbidden` for a function that
+    /// requires a key, `server_busy`, `tenant_busy`, `rate_limited`, those of the body, and every
+    /// code that an [`Outcome`] has.
     /// # Cancel safety
     /// Dropping the future ends the invocation.
     pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
@@ -349,6 +367,7 @@ impl Shared {
             Some(deployment) => deployment,
             None => self.resolve(call, kind)?,
         };
+        self.authorise(&deployment, &call.caller)?;
         call.chosen.store(deployment.version, Ordering::Relaxed);
         let permits = self.admit(&call.tenant)?;
         Ok((deployment, permits))
@@ -434,6 +453,35 @@ impl Shared {
             files: None,
             meter: Some(meter),
         }
+    }
+
+    /// What is taken out of a deployment's log.
+    fn redactor(&self, deployment: &Deployment) -> Arc<Redactor> {
+        self.redactors.of(deployment, &self.images)
+    }
+
+    /// Refuses whoever has no key that a function requires; before anything is counted, so that
+    /// they cannot use up what the tenant may have.
+    fn authorise(&self, deployment: &Deployment, caller: &Caller) -> Result<(), Error> {
+        let Caller::Anybody(shown) = caller else {
+            return Ok(());
+        };
+        if !deployment.requires_key {
+            return Ok(());
+        }
+        let Some(shown) = shown else {
+            let detail = "this function requires a key: send it as authorization: Bearer KEY, \
+                          or as x-api-key: KEY";
+            return Err(Error::new(Code::Unauthorized, detail));
+        };
+        let token = shown.reveal().parse::<Token>().ok();
+        let key = token.and_then(|token| self.store.keys().verify(&token).ok());
+        let (tenant, function) = (&deployment.tenant, &deployment.function);
+        if key.is_some_and(|key| key.allows(Scope::Invoke, tenant, Some(function))) {
+            return Ok(());
+        }
+        let detail = "the key is not valid for this function";
+        Err(Error::new(Code::Forbidden, detail))
     }
 
     fn admit(&self, tenant: &TenantId) -> Result<Permits, Error> {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use ampoule::clock;
 use ampoule::deploy::{Deploy, Images, Settings, Upload, UploadKind};
-use ampoule::dispatch::{AnswerBody, Call, Concurrency, Dispatch, Observers};
+use ampoule::dispatch::{AnswerBody, Call, Caller, Concurrency, Dispatch, Observers};
 use ampoule::id::{FunctionName, InvocationId, TenantId};
 use ampoule::metrics::Metrics;
 use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
 use ampoule::sandbox::Engine;
+use ampoule::secret::MasterKey;
 use ampoule::store::{Expected, Store};
 use ampoule::trace::Context as Trace;
 use anyhow::{Result, bail, ensure};
@@ -38,7 +39,14 @@ impl Served {
         let data = tempfile::tempdir()?;
         let store = Arc::new(Store::open(&data.path().join("ampoule.redb"))?);
         let program = "ampoule".into();
-        let images = Images::new(Arc::clone(&store), engine.clone(), data.path(), program);
+        let master = Arc::new(MasterKey::new(&[0; 32]));
+        let images = Images::new(
+            Arc::clone(&store),
+            engine.clone(),
+            master,
+            data.path(),
+            program,
+        );
         let tenant = TenantId::default_tenant();
         let function: FunctionName = "served".parse()?;
         let upload = Upload {
@@ -95,6 +103,7 @@ impl Served {
             trace: Trace::new(id),
             peer: IpAddr::from([127, 0, 0, 1]),
             secure: false,
+            caller: Caller::Trusted,
             body: Box::new(|_bytes_max| Box::pin(async move { Ok(content) })),
         };
         let answer = Box::pin(self.dispatch.invoke(call)).await?;

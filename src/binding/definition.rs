@@ -1,5 +1,7 @@
 //! What a binding may be: every bound is checked before it is stored.
 
+use std::collections::BTreeMap;
+
 use url::Url;
 
 use super::schema::Parameters;
@@ -8,6 +10,7 @@ use crate::limits::{
     BINDING_DESCRIPTION_BYTES_MAX, BINDING_FUNCTIONS_MAX, BINDING_HEADERS_BYTES_MAX,
     BINDING_HEADERS_MAX, BINDING_TIMEOUT_MS_MAX, BINDING_URL_BYTES_MAX, NAME_BYTES_MAX,
 };
+use crate::secret::Plain;
 use crate::store::Binding;
 
 /// What a call may be sent with: a method whose requests have a body.
@@ -94,11 +97,11 @@ fn invalid(detail: impl Into<String>) -> Error {
     Error::new(Code::BindingInvalid, detail)
 }
 
-/// Checks every bound of a binding.
+/// Checks every bound of a binding with these headers, of which it has the sealed values only.
 ///
 /// # Errors
 /// `binding_invalid`, with what is wrong.
-pub fn check(binding: &Binding) -> Result<(), Error> {
+pub fn check(binding: &Binding, headers: &BTreeMap<String, Plain>) -> Result<(), Error> {
     if !is_binding_name(&binding.name) {
         return Err(invalid(format!(
             "{:?} cannot be called: a name is an identifier of at most {NAME_BYTES_MAX} ASCII \
@@ -111,7 +114,7 @@ pub fn check(binding: &Binding) -> Result<(), Error> {
         let methods = METHODS.join(", ");
         return Err(invalid(format!("method must be one of {methods}")));
     }
-    check_headers(binding)?;
+    check_headers(headers)?;
     if let Some(parameters) = &binding.parameters {
         Parameters::new(parameters).map_err(|why| invalid(format!("parameters: {why}")))?;
     }
@@ -158,8 +161,7 @@ fn check_url(text: &str) -> Result<(), Error> {
     }
 }
 
-fn check_headers(binding: &Binding) -> Result<(), Error> {
-    let headers = &binding.headers;
+fn check_headers(headers: &BTreeMap<String, Plain>) -> Result<(), Error> {
     let bytes: usize = headers
         .iter()
         .map(|(name, value)| name.len() + value.len())
@@ -181,6 +183,7 @@ fn check_headers(binding: &Binding) -> Result<(), Error> {
             return Err(invalid(format!("the header {name:?} cannot be set")));
         }
         if !value
+            .reveal()
             .bytes()
             .all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
         {

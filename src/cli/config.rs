@@ -135,6 +135,13 @@ const KEYS: &[Key] = &[
     key(SERVER, "data", Kind::Path, Some("AMPOULE_DATA"), "./data"),
     key(SERVER, "cache", Kind::Path, None, ""),
     key(SERVER, "key", Kind::Secret, Some("AMPOULE_KEY"), ""),
+    key(
+        SERVER,
+        "master_key",
+        Kind::Secret,
+        Some("AMPOULE_MASTER_KEY"),
+        "",
+    ),
     key(SERVER, "trust_proxy", Kind::Flag, None, "false"),
     key(SERVER, "max_concurrent", Kind::Count, None, "512"),
     key(

@@ -88,6 +88,7 @@ async fn run(
         data: folder.path().to_owned(),
         cache: user_cache(),
         key: None,
+        master_key: None,
         trust_proxy: false,
         max_concurrent: 512,
         max_concurrent_per_tenant: 512,

@@ -11,7 +11,7 @@ use super::client::{Client, FunctionArgs, ServerArgs, Version, function_path, js
 use super::deploy::DEPLOY_TIMEOUT;
 use super::output::{Terminal, printable};
 use super::problem::CliError;
-use super::settings::{parse_env, read_env_file};
+use super::settings::{parse_env, read_env_file, secrets_of};
 
 /// Lists or changes the environment of a function.
 #[derive(Args)]
@@ -20,6 +20,7 @@ Examples:
   ampoule env list shop
   ampoule env set shop CURRENCY=EUR TAX=19
   ampoule env set shop --env-file .env --replace
+  STRIPE_KEY=sk_live_1 ampoule env set shop --secret STRIPE_KEY
   ampoule env unset shop TAX
 
 A version never changes, so an edit makes a new one with the same files. It answers from then on if
@@ -72,7 +73,11 @@ struct SetArgs {
     /// File with variables; those of the command line win
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Take away every variable that is not given
+    /// Secret, kept sealed: its value is taken from the environment variable of that name; may be
+    /// given many times
+    #[arg(long, value_name = "NAME")]
+    secret: Vec<String>,
+    /// Take away every variable that is not given; secrets stay, unless one is given
     #[arg(long)]
     replace: bool,
 }
@@ -108,7 +113,8 @@ pub(super) async fn run(args: &EnvArgs, terminal: &mut Terminal) -> Result<(), C
         EnvCommand::Unset(args) => {
             let names = args.names.iter().map(|name| (name.clone(), Value::Null));
             let changes: Map<String, Value> = names.collect();
-            edit(&args.of, Method::PATCH, changes, terminal).await
+            let body = json!({ "env": changes, "secrets": changes });
+            edit(&args.of, Method::PATCH, body, terminal).await
         }
     }
 }
@@ -118,14 +124,17 @@ async fn list(of: &OfVersion, terminal: &mut Terminal) -> Result<(), CliError> {
     if of.json {
         return Ok(terminal.out.line(&answer.to_string())?);
     }
-    let names = answer["env"].as_array().map_or(&[][..], Vec::as_slice);
-    if names.is_empty() {
+    let names = |sort: &str| answer[sort].as_array().map_or(&[][..], Vec::as_slice);
+    let (env, secrets) = (names("env"), names("secrets"));
+    if env.is_empty() && secrets.is_empty() {
         let text = format!("version {} has no environment variables", answer["version"]);
         return Ok(terminal.err.line(&text)?);
     }
-    for name in names {
-        let name = printable(name.as_str().unwrap_or_default());
-        terminal.out.line(&name)?;
+    for (sort, mark) in [(env, ""), (secrets, " (secret)")] {
+        for name in sort {
+            let name = printable(name.as_str().unwrap_or_default());
+            terminal.out.line(&format!("{name}{mark}"))?;
+        }
     }
     Ok(())
 }
@@ -136,27 +145,31 @@ async fn set(args: &SetArgs, terminal: &mut Terminal) -> Result<(), CliError> {
         variables.extend(read_env_file(path)?);
     }
     variables.extend(args.variables.iter().cloned());
-    if variables.is_empty() && !args.replace {
-        return Err(CliError::usage("give variables, as NAME=VALUE"));
+    let secrets = secrets_of(&args.secret)?;
+    if variables.is_empty() && secrets.is_empty() && !args.replace {
+        return Err(CliError::usage(
+            "give variables, as NAME=VALUE, or --secret NAME",
+        ));
     }
     let method = if args.replace {
         Method::PUT
     } else {
         Method::PATCH
     };
-    let changes = variables
-        .into_iter()
-        .map(|(name, value)| (name, json!(value)));
-    edit(&args.of, method, changes.collect(), terminal).await
+    let mut body = json!({ "env": variables });
+    if !secrets.is_empty() {
+        body["secrets"] = Value::Object(secrets);
+    }
+    edit(&args.of, method, body, terminal).await
 }
 
 async fn edit(
     of: &OfVersion,
     method: Method,
-    env: Map<String, Value>,
+    body: Value,
     terminal: &mut Terminal,
 ) -> Result<(), CliError> {
-    let (client, answer) = of.send(method, Some(json!({ "env": env }))).await?;
+    let (client, answer) = of.send(method, Some(body)).await?;
     if of.json {
         return Ok(terminal.out.line(&answer.to_string())?);
     }

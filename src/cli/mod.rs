@@ -212,6 +212,14 @@ pub struct ServeArgs {
     /// A secret of your choice, which deploying and managing functions then needs
     #[arg(long, env = "AMPOULE_KEY", hide_env_values = true)]
     pub key: Option<String>,
+    /// What secrets are sealed under: 64 digits of 0-9 and a-f [default: master.key in --data]
+    #[arg(
+        long,
+        env = "AMPOULE_MASTER_KEY",
+        hide_env_values = true,
+        value_name = "DIGITS"
+    )]
+    pub master_key: Option<String>,
     /// Take clients' addresses from x-forwarded-for: only behind a proxy that sets it
     #[arg(long)]
     pub trust_proxy: bool,

@@ -26,6 +26,7 @@ impl ServeArgs {
             data: self.data(),
             cache: self.cache,
             key: self.key,
+            master_key: self.master_key,
             trust_proxy: self.trust_proxy,
             max_concurrent: self.max_concurrent,
             max_concurrent_per_tenant: self.max_concurrent_per_tenant,

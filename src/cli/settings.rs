@@ -31,6 +31,13 @@ pub struct SettingsArgs {
     /// File with environment variables, one NAME=VALUE a line
     #[arg(long, value_name = "FILE")]
     pub(super) env_file: Option<PathBuf>,
+    /// Secret of the function, kept sealed: its value is taken from the environment variable of
+    /// that name; may be given many times
+    #[arg(long, value_name = "NAME")]
+    pub(super) secret: Vec<String>,
+    /// Requests need a key with the scope invoke
+    #[arg(long)]
+    pub(super) requires_key: bool,
     /// Limit of one request, see below; may be given many times
     #[arg(long, value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
     pub(super) limit: Vec<(String, u64)>,
@@ -68,6 +75,13 @@ impl SettingsArgs {
         if !env.is_empty() {
             settings.insert("env".to_owned(), Value::Object(env));
         }
+        let secrets = secrets_of(&self.secret)?;
+        if !secrets.is_empty() {
+            settings.insert("secrets".to_owned(), Value::Object(secrets));
+        }
+        if self.requires_key {
+            settings.insert("requires_key".to_owned(), json!(true));
+        }
         if !limits.is_empty() {
             settings.insert("limits".to_owned(), Value::Object(limits));
         }
@@ -89,6 +103,21 @@ pub(super) fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, CliErr
     let text = read_text(path, ENV_FILE_BYTES_MAX)
         .map_err(|why| CliError::usage(format!("cannot read {}: {why}", path.display())))?;
     parse_env_file(&text).map_err(|why| CliError::usage(format!("{}, {why}", path.display())))
+}
+
+/// Secrets by name. On a command line their values could be read by others, so they are in this
+/// process's environment.
+///
+/// # Errors
+/// Usage, when one is not there.
+pub(super) fn secrets_of(names: &[String]) -> Result<Map<String, Value>, CliError> {
+    let secrets = names.iter().map(|name| match std::env::var(name) {
+        Ok(value) => Ok((name.clone(), Value::from(value))),
+        Err(_) => Err(CliError::usage(format!(
+            "--secret {name} takes its value from the environment: export {name} first"
+        ))),
+    });
+    secrets.collect()
 }
 
 /// Reads `NAME=VALUE`; the value may be empty and may hold `=`.

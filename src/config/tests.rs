@@ -9,6 +9,7 @@ fn raw(listen: &str, key: Option<&str>) -> RawConfig {
         cache: None,
         key: key.map(str::to_owned),
         trust_proxy: false,
+        master_key: None,
         max_concurrent: 8,
         max_concurrent_per_tenant: 4,
         api_listen: None,

@@ -6,6 +6,7 @@ use super::{Deploy, Deployed, archive, blocking, digest, from_store, settings};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::id::{DeploymentId, FunctionName, TenantId};
+use crate::secret::Plain;
 use crate::store::{Base, Deployment, Evaluation, Expected, NewDeployment};
 
 /// How often an edit is made again because another one came first.
@@ -13,26 +14,35 @@ const ATTEMPTS_MAX: usize = 8;
 
 /// A change of an environment.
 #[derive(Debug, Clone)]
-pub enum EnvEdit {
-    /// These variables and no others.
-    Replace(BTreeMap<String, String>),
-    /// These variables besides those that are there; `None` takes one away.
-    Merge(BTreeMap<String, Option<String>>),
+pub struct EnvEdit {
+    /// Of the variables that are no secrets.
+    pub env: Edit<String>,
+    /// Of those that are.
+    pub secrets: Edit<Plain>,
 }
 
-impl EnvEdit {
-    fn of(&self, env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// A change of variables of one sort.
+#[derive(Debug, Clone)]
+pub enum Edit<T> {
+    /// These variables and no others.
+    Replace(BTreeMap<String, T>),
+    /// These variables besides those that are there; `None` takes one away.
+    Merge(BTreeMap<String, Option<T>>),
+}
+
+impl<T: Clone> Edit<T> {
+    fn of(&self, variables: &BTreeMap<String, T>) -> BTreeMap<String, T> {
         match self {
             Self::Replace(with) => with.clone(),
             Self::Merge(changes) => {
-                let mut env = env.clone();
+                let mut variables = variables.clone();
                 for (name, value) in changes {
                     match value {
-                        Some(value) => drop(env.insert(name.clone(), value.clone())),
-                        None => drop(env.remove(name)),
+                        Some(value) => drop(variables.insert(name.clone(), value.clone())),
+                        None => drop(variables.remove(name)),
                     }
                 }
-                env
+                variables
             }
         }
     }
@@ -99,8 +109,9 @@ impl Deploy {
             Ok((base, is_active))
         })
         .await?;
-        let env = edit.of(&base.env);
-        settings::check_env(&env)?;
+        let env = edit.env.of(&base.env);
+        let secrets = edit.secrets.of(&self.images.secrets(&base)?);
+        settings::check_env(&env, &secrets)?;
         let limits = base.limits_in_force();
         let (functions, id) = (self.store.functions(), base.id);
         let files = blocking(move || {
@@ -123,6 +134,8 @@ impl Deploy {
             files_digest,
             created_ms: clock::now_ms(),
             env,
+            secrets: self.images.seal((&base.tenant, &base.function), &secrets),
+            requires_key: base.requires_key,
             evaluation: Evaluation::Snapshot,
             snapshot_bytes: 0,
             activate: is_active,
@@ -156,11 +169,11 @@ mod tests {
     #[test]
     fn an_edit_replaces_or_merges() {
         let before = env(&[("A", "1"), ("B", "2")]);
-        let replaced = EnvEdit::Replace(env(&[("C", "3")]));
+        let replaced = Edit::Replace(env(&[("C", "3")]));
         assert_eq!(replaced.of(&before), env(&[("C", "3")]));
         let changes = [("A", None), ("B", Some("3")), ("C", Some("")), ("D", None)];
         let changes = changes.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
-        let merged = EnvEdit::Merge(BTreeMap::from(changes));
+        let merged = Edit::Merge(BTreeMap::from(changes));
         assert_eq!(merged.of(&before), env(&[("B", "3"), ("C", "")]));
     }
 }

@@ -3,6 +3,7 @@
 //! Snapshots and files on disk are a cache: whatever is missing, or was made by another engine,
 //! is made again from the bundle in the store.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,10 +20,11 @@ use super::typescript::{self, Prepared};
 use crate::clock;
 use crate::error::Error;
 use crate::host::{LoadSettings, LogEntry, Refusal};
-use crate::id::{DeploymentId, TenantId};
+use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
 use crate::limits::{IMAGES_MAX, Limits};
 use crate::sandbox::{Domain, Engine, Image, LoadError, Loaded};
+use crate::secret::{MasterKey, NotOpened, Plain, Sealed};
 use crate::store::{Deployment, Level, Store};
 use crate::transform::Fault;
 
@@ -42,8 +44,10 @@ pub struct Load {
     pub tenant: TenantId,
     /// Its entry file.
     pub entry: String,
-    /// Its environment.
+    /// Its environment, of what is no secret.
     pub env: BTreeMap<String, String>,
+    /// Its secrets; its snapshot holds them and is sealed then.
+    pub secrets: BTreeMap<String, Plain>,
     /// Its route pattern.
     pub route: Option<String>,
     /// Its limits: memory counts while it is loaded, too.
@@ -51,16 +55,24 @@ pub struct Load {
 }
 
 impl Load {
-    fn of(deployment: &Deployment) -> Self {
+    fn of(deployment: &Deployment, secrets: BTreeMap<String, Plain>) -> Self {
         Self {
             id: deployment.id,
             kind: deployment.kind,
             tenant: deployment.tenant.clone(),
             entry: deployment.entry.clone(),
             env: deployment.env.clone(),
+            secrets,
             route: deployment.route.clone(),
             limits: deployment.limits_in_force(),
         }
+    }
+
+    /// The whole environment, secrets included.
+    fn environment(&self) -> Vec<(String, String)> {
+        let secrets = self.secrets.iter();
+        let secrets = secrets.map(|(name, secret)| (name.clone(), secret.reveal().to_owned()));
+        self.env.clone().into_iter().chain(secrets).collect()
     }
 
     fn domain(&self) -> Domain {
@@ -72,11 +84,16 @@ impl Load {
             kind: self.kind,
             entry: self.entry.clone(),
             per_request: false,
-            env: self.env.clone().into_iter().collect(),
+            env: self.environment(),
             route: self.route.clone(),
             modules: Vec::new(),
         }
     }
+}
+
+/// Where a secret belongs, and nowhere else: it does not open for another function.
+fn place_of(tenant: &TenantId, function: &FunctionName, name: &str) -> String {
+    format!("secret {tenant}/{function}/{name}")
 }
 
 /// What became of a load.
@@ -98,6 +115,7 @@ pub struct Images {
 
 struct Shared {
     store: Arc<Store>,
+    master: Arc<MasterKey>,
     files: PathBuf,
     /// Source maps of files that were transformed, for each deployment.
     maps: PathBuf,
@@ -124,11 +142,19 @@ struct Slot {
 impl Images {
     /// Images of `store`'s deployments; files and snapshots are kept below `data`. `program`: the
     /// `ampoule` binary, which transforms TypeScript in a process of its own.
-    pub fn new(store: Arc<Store>, engine: Engine, data: &Path, program: PathBuf) -> Self {
+    /// `master`: what secrets, and snapshots that hold some, are sealed under.
+    pub fn new(
+        store: Arc<Store>,
+        engine: Engine,
+        master: Arc<MasterKey>,
+        data: &Path,
+        program: PathBuf,
+    ) -> Self {
         let (files, maps) = (data.join("files"), data.join("maps"));
         Self {
             shared: Arc::new(Shared {
                 store,
+                master,
                 places: Places::new(files.clone(), maps.clone()),
                 files,
                 maps,
@@ -243,11 +269,10 @@ impl Images {
     }
 
     async fn restore(&self, deployment: &Deployment) -> Result<Image, Error> {
-        let load = Load::of(deployment);
+        let load = Load::of(deployment, self.secrets(deployment)?);
         let engine = self.engine();
         let files = self.restore_files(&load.id).await?;
-        let path = self.snapshot_path(&load.id, &engine);
-        if let Ok(snapshot) = tokio::fs::read(&path).await {
+        if let Some(snapshot) = self.read_snapshot(&load, &engine).await {
             match image(engine.clone(), load.domain(), snapshot, files.clone()).await {
                 Ok(image) => return Ok(image),
                 // The machine may have stopped before all of it was on disk.
@@ -261,7 +286,7 @@ impl Images {
             .load(files.clone(), load.settings(), load.limits)
             .await;
         let loaded = loaded.map_err(Error::internal)?;
-        self.write_snapshot(&load.id, &engine, &loaded.snapshot)
+        self.write_snapshot(&load, &engine, &loaded.snapshot)
             .await
             .map_err(Error::internal)?;
         image(engine, load.domain(), loaded.snapshot, files)
@@ -340,8 +365,7 @@ impl Images {
         };
         self.locate(load.id, &mut loaded).await;
         loaded.log.extend(warnings(&faults));
-        self.write_snapshot(&load.id, &engine, &loaded.snapshot)
-            .await?;
+        self.write_snapshot(load, &engine, &loaded.snapshot).await?;
         let snapshot_bytes = loaded.snapshot.len() as u64;
         let image = image(engine, load.domain(), loaded.snapshot, folder).await?;
         // Nobody else knows this id yet.
@@ -362,10 +386,12 @@ impl Images {
         self.shared.places.forget(id);
         let engine = self.engine();
         let snapshot = self.snapshot_path(id, &engine);
+        let sealed = sealed_path(&snapshot);
         let folder = files::folder(&self.shared.files, &id.to_string());
         let maps = files::folder(&self.shared.maps, &id.to_string());
         let removed = tokio::task::spawn_blocking(move || {
             let _ = std::fs::remove_file(snapshot);
+            let _ = std::fs::remove_file(sealed);
             files::remove(&maps)?;
             files::remove(&folder)
         });
@@ -443,17 +469,88 @@ impl Images {
 
     async fn write_snapshot(
         &self,
-        id: &DeploymentId,
+        load: &Load,
         engine: &Engine,
         snapshot: &[u8],
     ) -> anyhow::Result<()> {
-        let path = self.snapshot_path(id, engine);
+        let mut path = self.snapshot_path(&load.id, engine);
+        let mut bytes = Cow::Borrowed(snapshot);
+        if !load.secrets.is_empty() {
+            // A snapshot is the memory of a guest that has read its environment.
+            let place = format!("snapshot {}", load.id);
+            bytes = Cow::Owned(self.shared.master.seal(&place, snapshot)?);
+            path = sealed_path(&path);
+        }
         let temporary = path.with_extension("tmp");
         tokio::fs::create_dir_all(&self.shared.snapshots).await?;
-        tokio::fs::write(&temporary, snapshot).await?;
+        tokio::fs::write(&temporary, &bytes).await?;
         tokio::fs::rename(&temporary, &path).await?;
         Ok(())
     }
+
+    /// The snapshot on disk, if there is one that can be read.
+    async fn read_snapshot(&self, load: &Load, engine: &Engine) -> Option<Vec<u8>> {
+        let path = self.snapshot_path(&load.id, engine);
+        if load.secrets.is_empty() {
+            return tokio::fs::read(&path).await.ok();
+        }
+        let sealed = tokio::fs::read(sealed_path(&path)).await.ok()?;
+        let place = format!("snapshot {}", load.id);
+        let opened = self.shared.master.open(&place, sealed);
+        let warn = |error: &NotOpened| {
+            tracing::warn!(deployment = %load.id, %error, "a snapshot cannot be opened");
+        };
+        opened.inspect_err(warn).ok()
+    }
+
+    /// What secrets are sealed under.
+    pub fn master(&self) -> &Arc<MasterKey> {
+        &self.shared.master
+    }
+
+    /// Seals secrets of a function.
+    pub(super) fn seal(
+        &self,
+        (tenant, function): (&TenantId, &FunctionName),
+        secrets: &BTreeMap<String, Plain>,
+    ) -> BTreeMap<String, Sealed> {
+        let seal = |(name, secret): (&String, &Plain)| {
+            let place = place_of(tenant, function, name);
+            (name.clone(), self.shared.master.seal_text(&place, secret))
+        };
+        secrets.iter().map(seal).collect()
+    }
+
+    /// Opens secrets of a function.
+    ///
+    /// # Errors
+    /// `internal`, when they were sealed under another master key.
+    pub(super) fn open(
+        &self,
+        (tenant, function): (&TenantId, &FunctionName),
+        secrets: &BTreeMap<String, Sealed>,
+    ) -> Result<BTreeMap<String, Plain>, Error> {
+        let open = |(name, sealed): (&String, &Sealed)| {
+            let place = place_of(tenant, function, name);
+            let opened = self.shared.master.open_text(&place, sealed);
+            Ok((name.clone(), opened.map_err(Error::internal)?))
+        };
+        secrets.iter().map(open).collect()
+    }
+
+    /// The secrets of a deployment.
+    ///
+    /// # Errors
+    /// `internal`, when they were sealed under another master key.
+    pub fn secrets(&self, deployment: &Deployment) -> Result<BTreeMap<String, Plain>, Error> {
+        let owner = (&deployment.tenant, &deployment.function);
+        self.open(owner, &deployment.secrets)
+    }
+}
+
+/// Where a snapshot is that is sealed.
+fn sealed_path(snapshot: &Path) -> PathBuf {
+    snapshot.with_extension("sealed")
 }
 
 /// What is wrong with files that nothing has loaded so far.

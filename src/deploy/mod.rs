@@ -23,11 +23,13 @@ use crate::clock;
 use crate::error::{Code, Error};
 use crate::host::{LogEntry, Refusal};
 use crate::id::{DeploymentId, FunctionName, TenantId};
+use crate::redact::Redactor;
 use crate::sandbox::LoadError;
+use crate::secret::Plain;
 use crate::store::{Deployment, Evaluation, Expected, LogLine, NewDeployment, Store, Stored};
 
 use archive::{File, Kind};
-pub use env::{EnvEdit, EnvTarget};
+pub use env::{Edit, EnvEdit, EnvTarget};
 pub use images::Images;
 pub use places::{PLACES_MAX, Places};
 pub use settings::{Settings, is_source_name};
@@ -123,10 +125,14 @@ impl Deploy {
         .await?;
         let Settings {
             env,
+            secrets,
             route,
             limits: overrides,
             ..
         } = upload.settings;
+        let secrets = self
+            .images
+            .seal((&upload.tenant, &upload.function), &secrets);
         let draft = NewDeployment {
             id: DeploymentId::new(clock::now_ms()),
             tenant: upload.tenant,
@@ -143,6 +149,8 @@ impl Deploy {
             files_digest,
             entry,
             env,
+            secrets,
+            requires_key: upload.settings.requires_key,
             limits: overrides,
             route,
             evaluation: Evaluation::Snapshot,
@@ -187,12 +195,16 @@ impl Deploy {
         bundle: Bytes,
         limits: crate::limits::Limits,
     ) -> Result<Deployed, Error> {
+        let owner = (&draft.tenant, &draft.function);
+        let secrets = self.images.open(owner, &draft.secrets)?;
+        let redactor = Redactor::new(secrets.values().map(Plain::reveal));
         let load = images::Load {
             id: draft.id,
             kind: draft.kind,
             tenant: draft.tenant.clone(),
             entry: draft.entry.clone(),
             env: draft.env.clone(),
+            secrets,
             route: draft.route.clone(),
             limits,
         };
@@ -212,7 +224,7 @@ impl Deploy {
             return Ok(Deployed::of(stored, Vec::new()));
         }
         let deployment = &stored.deployment;
-        let log = lines(deployment, loaded.log);
+        let log = lines(deployment, loaded.log, &redactor);
         self.store
             .logs()
             .append(&deployment.tenant, &deployment.function, log.clone());
@@ -246,12 +258,12 @@ pub fn from_store(error: crate::store::Error) -> Error {
     }
 }
 
-fn lines(deployment: &Deployment, log: Vec<LogEntry>) -> Vec<LogLine> {
+fn lines(deployment: &Deployment, log: Vec<LogEntry>, redactor: &Redactor) -> Vec<LogLine> {
     log.into_iter()
         .map(|entry| LogLine {
             timestamp_ms: entry.timestamp_ms,
             level: entry.level,
-            message: entry.message,
+            message: redactor.text(&entry.message).unwrap_or(entry.message),
             invocation: String::new(),
             version: deployment.version,
         })

@@ -11,6 +11,7 @@ use super::archive::File;
 use crate::error::{Code, Error};
 use crate::kind::Kind;
 use crate::limits::{self, LimitOverrides, Limits};
+use crate::secret::Plain;
 
 /// Longest route pattern, in bytes.
 const ROUTE_BYTES_MAX: usize = 512;
@@ -44,6 +45,11 @@ pub struct Settings {
     pub kind: Kind,
     /// Environment variables: names of letters, digits and `_`, not starting with a digit.
     pub env: BTreeMap<String, String>,
+    /// Environment variables that are secret: kept sealed, and never shown.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub secrets: BTreeMap<String, Plain>,
+    /// Whether requests to `/invoke/…` need a key with the scope `invoke`.
+    pub requires_key: bool,
     /// Limits that differ from the default of the kind.
     pub limits: LimitOverrides,
     /// The entry file; by default `main` of `package.json`, else `index.js`, `.mjs`, `.cjs`,
@@ -62,7 +68,14 @@ fn invalid(detail: impl Into<String>) -> Error {
 impl Settings {
     /// Checks every bound; answers the limits in force.
     pub(super) fn check(&self) -> Result<Limits, Error> {
-        check_env(&self.env)?;
+        check_env(&self.env, &self.secrets)?;
+        if self.requires_key && self.kind != Kind::Request {
+            return Err(invalid(format!(
+                "requires_key is for request functions; this is of the kind {}, which always \
+                 needs one",
+                self.kind
+            )));
+        }
         if let Some(route) = &self.route
             && (!route.starts_with('/') || route.len() > ROUTE_BYTES_MAX)
         {
@@ -81,22 +94,32 @@ impl Settings {
 }
 
 /// Checks the bounds of an environment, and its names.
-pub(super) fn check_env(env: &BTreeMap<String, String>) -> Result<(), Error> {
-    if env.len() > limits::ENV_VARS_MAX {
+pub(super) fn check_env(
+    env: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, Plain>,
+) -> Result<(), Error> {
+    if env.len() + secrets.len() > limits::ENV_VARS_MAX {
         let max = limits::ENV_VARS_MAX;
         return Err(invalid(format!("more than {max} environment variables")));
     }
     let bytes: usize = env.iter().map(|(k, v)| k.len() + v.len()).sum();
-    if bytes > limits::ENV_BYTES_MAX {
+    let secret_bytes: usize = secrets.iter().map(|(k, v)| k.len() + v.len()).sum();
+    if bytes + secret_bytes > limits::ENV_BYTES_MAX {
         let max = limits::ENV_BYTES_MAX;
         return Err(invalid(format!("more than {max} bytes of environment")));
     }
-    if let Some(name) = env.keys().find(|name| !is_variable_name(name)) {
+    let mut names = env.keys().chain(secrets.keys());
+    if let Some(name) = names.find(|name| !is_variable_name(name)) {
         return Err(invalid(format!(
             "{name:?} is not a name for an environment variable: use letters, digits and _"
         )));
     }
-    Ok(())
+    match secrets.keys().find(|name| env.contains_key(*name)) {
+        Some(name) => Err(invalid(format!(
+            "{name} is in env and in secrets: it can be one of them"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn is_variable_name(name: &str) -> bool {

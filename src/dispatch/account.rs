@@ -168,7 +168,7 @@ impl Account {
     /// What was logged and is not taken yet, as it is stored: in terms of what the author wrote,
     /// and without secrets.
     pub(super) fn take_lines(&self) -> Vec<LogLine> {
-        let redactor = self.shared.redactors.of(&self.deployment);
+        let redactor = self.shared.redactor(&self.deployment);
         self.lines(&redactor, &mut { PLACES_MAX })
     }
 
@@ -295,7 +295,7 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let redactor = self.shared.redactors.of(&self.deployment);
+        let redactor = self.shared.redactor(&self.deployment);
         let spent = self.meter.read();
         let mut left = PLACES_MAX;
         let mut lines = std::mem::take(&mut self.kept);

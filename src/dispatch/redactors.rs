@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use crate::deploy::Images;
 use crate::id::DeploymentId;
 use crate::limits::REDACTORS_MAX;
 use crate::redact::Redactor;
+use crate::secret::Plain;
 use crate::store::Deployment;
 
 /// The redactors of deployments that have secrets; all others share one.
@@ -18,9 +20,8 @@ static WITHOUT_SECRETS: LazyLock<Arc<Redactor>> = LazyLock::new(Arc::default);
 
 impl Redactors {
     /// The redactor of a deployment, made when it is first asked for.
-    pub(super) fn of(&self, deployment: &Deployment) -> Arc<Redactor> {
-        let mut secrets = secrets_of(deployment).peekable();
-        if secrets.peek().is_none() {
+    pub(super) fn of(&self, deployment: &Deployment, images: &Images) -> Arc<Redactor> {
+        if deployment.secrets.is_empty() {
             return Arc::clone(&WITHOUT_SECRETS);
         }
         let kept = self.by_deployment.lock();
@@ -32,13 +33,11 @@ impl Redactors {
             // Any of them: they are made again when they are needed.
             kept.clear();
         }
-        let redactor = Arc::new(Redactor::new(secrets));
+        // What cannot be opened was not in the sandbox either.
+        let secrets = images.secrets(deployment).unwrap_or_default();
+        let redactor = Redactor::new(secrets.values().map(Plain::reveal));
+        let redactor = Arc::new(redactor);
         kept.insert(deployment.id, Arc::clone(&redactor));
         redactor
     }
-}
-
-/// The values that must not appear in a deployment's log.
-fn secrets_of(_deployment: &Deployment) -> impl Iterator<Item = &str> {
-    std::iter::empty()
 }

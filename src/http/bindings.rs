@@ -19,6 +19,7 @@ use crate::clock;
 use crate::error::Code;
 use crate::id::{FunctionName, TenantId};
 use crate::limits::{BINDING_BODY_BYTES_MAX, BINDING_TIMEOUT_MS};
+use crate::secret::Plain;
 use crate::store::Binding;
 
 /// What a binding is to be.
@@ -35,7 +36,8 @@ pub(super) struct DefinitionBody {
     /// Header fields sent along. Their values are secret: no answer shows them again. At most 32,
     /// of 16384 bytes together.
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    headers: BTreeMap<String, Plain>,
     /// JSON Schema of the arguments: a list with one for each, at most 16, or one of the only
     /// argument. Without it any arguments will do. No references; at most 16384 bytes.
     #[serde(default)]
@@ -138,11 +140,12 @@ pub(super) async fn put(
     }
     let given: DefinitionBody =
         serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let headers = given.headers;
     let binding = Binding {
+        headers: binding::seal(&tenant, &name, &headers, http.app.images.master()),
         name,
         url: given.url,
         method: given.method,
-        headers: given.headers,
         parameters: given.parameters,
         timeout_ms: given.timeout_ms,
         description: given.description,
@@ -151,7 +154,7 @@ pub(super) async fn put(
     };
     // Compiling the schema of a stranger may take milliseconds.
     let checked = http.blocking(move || {
-        binding::check(&binding)?;
+        binding::check(&binding, &headers)?;
         Ok::<_, crate::error::Error>(binding)
     });
     let binding = checked.await??;

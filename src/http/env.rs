@@ -1,6 +1,6 @@
 //! The environment of a function: which variables there are, and editing them.
 //!
-//! Values go in and never come out: they may be secret.
+//! Values go in and never come out: they may be secret, also where nobody said so.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use super::json;
 use super::openapi::ProblemBody;
 use super::path::{OfFunction, Params};
 use super::problem::Problem;
-use crate::deploy::{EnvEdit, EnvTarget};
+use crate::deploy::{Edit, EnvEdit, EnvTarget};
 use crate::error::Code;
 use crate::limits;
+use crate::secret::Plain;
 use crate::store::{Deployment, Error};
 
 /// Which version's environment is meant.
@@ -49,6 +50,8 @@ pub(super) struct EnvBody {
     version: u64,
     /// The names of its variables.
     env: Vec<String>,
+    /// The names of those that are secrets.
+    secrets: Vec<String>,
 }
 
 /// An environment that takes the place of the one before.
@@ -56,8 +59,11 @@ pub(super) struct EnvBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewEnv)]
 pub(super) struct NewEnvBody {
-    /// At most 256 variables, 64 KiB in total; names of letters, digits and `_`.
+    /// At most 256 variables, 64 KiB in total, secrets included; names of letters, digits and `_`.
     env: BTreeMap<String, String>,
+    /// Variables that are kept sealed. Left out: they stay as they are.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    secrets: Option<BTreeMap<String, Plain>>,
 }
 
 /// Changes to an environment.
@@ -66,7 +72,12 @@ pub(super) struct NewEnvBody {
 #[schema(as = EnvChanges)]
 pub(super) struct EnvChangesBody {
     /// Values by name; null takes a variable away.
+    #[serde(default)]
     env: BTreeMap<String, Option<String>>,
+    /// The same of those that are kept sealed.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    secrets: BTreeMap<String, Option<Plain>>,
 }
 
 /// `GET …/env`
@@ -101,6 +112,7 @@ pub(super) async fn list(
     Ok(Json(EnvBody {
         version: deployment.version,
         env: deployment.env.into_keys().collect(),
+        secrets: deployment.secrets.into_keys().collect(),
     }))
 }
 
@@ -137,7 +149,12 @@ pub(super) async fn replace(
 ) -> Result<Edited, Problem> {
     let (parts, body): (_, NewEnvBody) =
         json::read_with_head(&http, request, limits::JSON_BODY_BYTES_MAX).await?;
-    edit(&http, of, &parts, EnvEdit::Replace(body.env)).await
+    let secrets = body.secrets.map(Edit::Replace);
+    let change = EnvEdit {
+        env: Edit::Replace(body.env),
+        secrets: secrets.unwrap_or_else(|| Edit::Merge(BTreeMap::new())),
+    };
+    edit(&http, of, &parts, change).await
 }
 
 /// `PATCH …/env`: some variables, the others stay.
@@ -173,7 +190,11 @@ pub(super) async fn change(
 ) -> Result<Edited, Problem> {
     let (parts, body): (_, EnvChangesBody) =
         json::read_with_head(&http, request, limits::JSON_BODY_BYTES_MAX).await?;
-    edit(&http, of, &parts, EnvEdit::Merge(body.env)).await
+    let change = EnvEdit {
+        env: Edit::Merge(body.env),
+        secrets: Edit::Merge(body.secrets),
+    };
+    edit(&http, of, &parts, change).await
 }
 
 /// `DELETE …/env/{name}`: one variable.
@@ -212,8 +233,12 @@ pub(super) async fn remove(
 ) -> Result<Edited, Problem> {
     let (mut parts, _) = request.into_parts();
     let params = Params::of(&mut parts, &()).await?;
-    let changes = BTreeMap::from([(params.get("name").to_owned(), None)]);
-    edit(&http, of, &parts, EnvEdit::Merge(changes)).await
+    let name = params.get("name");
+    let change = EnvEdit {
+        env: Edit::Merge(BTreeMap::from([(name.to_owned(), None)])),
+        secrets: Edit::Merge(BTreeMap::from([(name.to_owned(), None)])),
+    };
+    edit(&http, of, &parts, change).await
 }
 
 /// What an edit answers.

@@ -22,7 +22,7 @@ use super::openapi::ProblemBody;
 use super::path::OfFunction;
 use super::problem::Problem;
 use crate::clock;
-use crate::dispatch::{Call, Completed, Cost, Exception};
+use crate::dispatch::{Call, Caller, Completed, Cost, Exception};
 use crate::error::Error;
 use crate::id::InvocationId;
 use crate::kind::Kind;
@@ -153,6 +153,7 @@ pub(super) async fn call(
         fields: Vec::new(),
         peer: peer(&parts, http.trust_proxy),
         secure: false,
+        caller: Caller::Trusted,
         body: Box::new(|bytes_max| body.read(bytes_max).boxed()),
     };
     let completed = http.app.dispatch.complete(Kind::Event, call).await;

@@ -24,8 +24,8 @@ use percent_encoding::percent_decode_str;
 use super::body::Unread;
 use super::path::OfVersion;
 use super::problem::Problem;
-use super::{Http, Peer, fields, panic_error};
-use crate::dispatch::{Answer, AnswerBody, Call};
+use super::{Http, Peer, fields, invoke_key, panic_error};
+use crate::dispatch::{Answer, AnswerBody, Call, Caller};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::trace::Context;
@@ -141,7 +141,8 @@ async fn answer(
     chosen: Arc<AtomicU64>,
     request: Request,
 ) -> Result<Response, Error> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let shown = invoke_key::take(&mut parts.headers);
     let is_head = parts.method == Method::HEAD;
     let body = Unread::new(&parts.headers, body, http.tasks.clone());
     let call = Call {
@@ -155,6 +156,11 @@ async fn answer(
         fields: fields::of_request(&parts)?,
         peer: peer(&parts, http.trust_proxy),
         secure: http.trust_proxy && is_forwarded_https(&parts.headers),
+        caller: match target.version {
+            // Whoever may name a version was asked for a key already.
+            Some(_) => Caller::Trusted,
+            None => Caller::Anybody(shown),
+        },
         method: parts.method.as_str().to_owned(),
         target: target.rest,
         body: Box::new(|bytes_max| body.read(bytes_max).boxed()),

@@ -1,8 +1,8 @@
 //! HTTP: the whole route table, and what its handlers share.
 //!
-//! The data plane (`/invoke/…`) is open: a function decides itself whom it serves. The control
-//! plane (`/api/v1/…`) is guarded by [`auth`]. Everything that is not a function's own answer
-//! and not a success is a problem, see [`problem`].
+//! The data plane (`/invoke/…`) is open, but for functions that require a key. The control plane
+//! (`/api/v1/…`) is guarded by [`auth`]. Everything that is not a function's own answer and not
+//! a success is a problem, see [`problem`].
 
 mod audit;
 mod auth;
@@ -17,6 +17,7 @@ mod fields;
 mod functions;
 mod invocations;
 mod invoke;
+mod invoke_key;
 mod json;
 mod keys;
 mod logs;

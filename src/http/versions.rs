@@ -57,6 +57,10 @@ pub(super) struct VersionBody {
     limits: Limits,
     /// The names of its environment variables.
     env: Vec<String>,
+    /// The names of its secrets.
+    secrets: Vec<String>,
+    /// Whether requests to it need a key with the scope `invoke`.
+    requires_key: bool,
 }
 
 /// How a version's modules come to be evaluated.
@@ -95,6 +99,8 @@ impl VersionBody {
             snapshot_bytes: deployment.snapshot_bytes,
             limits: deployment.limits_in_force(),
             env: deployment.env.keys().cloned().collect(),
+            secrets: deployment.secrets.keys().cloned().collect(),
+            requires_key: deployment.requires_key,
         }
     }
 }

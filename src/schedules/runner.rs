@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::dispatch::{Call, Dispatch};
+use crate::dispatch::{Call, Caller, Dispatch};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, ScheduleName, TenantId};
 use crate::store::RecordedKind;
@@ -130,6 +130,7 @@ fn call(job: &Job) -> Call {
         trace: Context::new(job.invocation),
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         secure: false,
+        caller: Caller::Trusted,
         body: Box::new(move |_| async move { Ok(body) }.boxed()),
     }
 }

@@ -131,6 +131,8 @@ impl Process {
             entry: "index.js".to_owned(),
             env: BTreeMap::new(),
             kind: Kind::Request,
+            secrets: BTreeMap::new(),
+            requires_key: false,
             limits: LimitOverrides::default(),
             route: None,
             evaluation: Evaluation::Snapshot,

@@ -13,6 +13,7 @@ use super::schema::{BINDINGS, Tables};
 use super::{Error, Fault, Shared};
 use crate::id::{FunctionName, TenantId};
 use crate::limits::BINDINGS_MAX;
+use crate::secret::Sealed;
 
 /// A function of the platform, reached over HTTP.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +24,8 @@ pub struct Binding {
     pub url: String,
     /// `POST`, `PUT` or `PATCH`.
     pub method: String,
-    /// Header fields sent along; their values are secret.
-    pub headers: BTreeMap<String, String>,
+    /// Header fields sent along; their values are sealed under the master key.
+    pub headers: BTreeMap<String, Sealed>,
     /// JSON Schema of the arguments: a list with one for each, or one of the only argument.
     pub parameters: Option<Value>,
     /// How long a call may take, in milliseconds.
@@ -196,15 +197,18 @@ pub(super) fn delete_all(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::{MasterKey, Plain};
     use crate::store::disk::Disk;
     use crate::store::tests::{on_disk, tenant};
 
     fn binding(name: &str, url: &str) -> Binding {
+        let master = MasterKey::new(&[1; 32]);
+        let sealed = master.seal_text("here", &Plain::from("s3cret".to_owned()));
         Binding {
             name: name.to_owned(),
             url: url.to_owned(),
             method: "POST".to_owned(),
-            headers: BTreeMap::from([("authorization".to_owned(), "s3cret".to_owned())]),
+            headers: BTreeMap::from([("authorization".to_owned(), sealed)]),
             parameters: None,
             timeout_ms: 1000,
             description: String::new(),

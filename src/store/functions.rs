@@ -22,6 +22,7 @@ use super::{Error, Fault, Shared};
 use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
 use crate::limits::{LimitOverrides, Limits};
+use crate::secret::Sealed;
 
 pub use cache::Serving;
 pub(super) use cache::{Activation, ActiveCache};
@@ -62,6 +63,12 @@ pub struct Deployment {
     pub entry: String,
     /// Environment variables, by name.
     pub env: BTreeMap<String, String>,
+    /// Environment variables that are secret, by name, each sealed under the master key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Sealed>,
+    /// Whether requests to it need a key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requires_key: bool,
     /// The limits it was deployed with, where they differ from the default.
     pub limits: LimitOverrides,
     /// The route pattern that gives `req.params`, such as `/users/:userId`.
@@ -117,6 +124,10 @@ pub struct NewDeployment {
     pub entry: String,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
+    /// Environment variables that are secret, sealed.
+    pub secrets: BTreeMap<String, Sealed>,
+    /// Whether requests to it need a key.
+    pub requires_key: bool,
     /// Limits other than the default.
     pub limits: LimitOverrides,
     /// The route pattern.
@@ -174,6 +185,8 @@ impl NewDeployment {
             kind: self.kind,
             entry: self.entry,
             env: self.env,
+            secrets: self.secrets,
+            requires_key: self.requires_key,
             limits: self.limits,
             route: self.route,
             evaluation: self.evaluation,

@@ -27,6 +27,8 @@ fn new(of: &TenantId, name: &FunctionName, activate: bool) -> NewDeployment {
         kind: Kind::Event,
         entry: "index.js".to_owned(),
         env: BTreeMap::from([("KEY".to_owned(), "välue".to_owned())]),
+        secrets: BTreeMap::new(),
+        requires_key: false,
         limits: LimitOverrides {
             fuel: Some(5),
             ..LimitOverrides::default()

@@ -31,7 +31,7 @@ use crate::clock;
 use crate::config::WorkspaceConfig;
 use crate::deploy::archive::File;
 use crate::deploy::{Deploy, Images, Settings, Upload, UploadKind, from_store};
-use crate::dispatch::{Call, Completed, Dispatch, Extras};
+use crate::dispatch::{Call, Caller, Completed, Dispatch, Extras};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
@@ -353,6 +353,7 @@ impl Workspaces {
             fields: Vec::new(),
             peer: run.peer,
             secure: false,
+            caller: Caller::Trusted,
             body: Box::new(move |_bytes_max| async { Ok(content) }.boxed()),
         };
         let extras = Extras {

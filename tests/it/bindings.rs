@@ -13,6 +13,7 @@ use crate::events::{call, call_for, deploy, deploy_with};
 use crate::fetch::{Gate, Upstream};
 use crate::openapi::Document;
 use crate::s3::{bind, bind_with};
+use crate::secrets::{holding, on};
 use crate::server::{Answer, Server};
 
 const BINDINGS: &str = "/api/v1/tenants/default/bindings";
@@ -136,6 +137,32 @@ async fn bindings_are_written_listed_and_deleted_and_secrets_stay_secret() {
     of(Method::DELETE, &one)
         .await
         .expect_problem(404, "binding_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_values_of_headers_are_sealed_and_open_after_a_restart() {
+    const VALUE: &str = "s3cret-71c0d5aa93be";
+    let echo = Echo::start().await;
+    let server = Server::start().await;
+    let binding = json!({ "url": echo.url(), "headers": { "x-key": VALUE } });
+    put(&server, "db", &binding).await.expect_status(201);
+    deploy(&server, "f", &catching("db()")).await;
+    let mut data = server.stop().await;
+    for _start in 0..2 {
+        assert_eq!(holding(data.path(), VALUE), [] as [String; 0]);
+        let server = on(&data).await;
+        assert_eq!(result(&server, "f", "{}").await, json!([]));
+        let (headers, _) = echo.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(headers["x-key"], VALUE);
+        data = server.stop().await;
+    }
+    // Another key does not open them: the call fails, and says what to do.
+    let key = data.path().join("data").join("master.key");
+    std::fs::write(key, "1".repeat(64)).unwrap();
+    let server = on(&data).await;
+    let said = result(&server, "f", "{}").await.to_string();
+    assert!(said.contains("write the binding again"), "{said}");
+    assert_eq!(echo.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -473,3 +473,59 @@ async fn every_route_refuses_everybody_who_may_not_use_it() {
         .json();
     assert_eq!(shown["version"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_requires_a_key_is_called_with_one_and_never_sees_it() {
+    let server = start().await;
+    let source = "module.exports = (req, res) => res.json([req.headers['x-api-key'] ?? null, \
+                  req.headers.authorization ?? null]);";
+    for (function, requires_key) in [("closed", true), ("open", false)] {
+        let settings = json!({ "requires_key": requires_key });
+        let deploy = server.deploy_request("a", function, "index.js", source, &settings);
+        let deployed = Answer::of(deploy.bearer_auth(ROOT))
+            .await
+            .expect_status(201);
+        assert_eq!(deployed.json()["requires_key"], requires_key);
+    }
+    let bound = |function: &str| json!({ "name": "i", "tenant": "a", "scopes": ["invoke"], "function": function });
+    let (good, id) = key(&server, bound("closed")).await;
+    let (other, _) = key(&server, bound("open")).await;
+    let read = token(&server, Some("a"), &["read"]).await;
+    let of_b = {
+        let b = server
+            .request(Method::POST, "/api/v1/tenants")
+            .bearer_auth(ROOT);
+        Answer::of(b.json(&json!({ "tenant": "b" })))
+            .await
+            .expect_status(201);
+        token(&server, Some("b"), &["invoke"]).await
+    };
+    let call = |function: &str| server.invoke_for("a", function);
+    let missing = Answer::of(call("closed")).await;
+    assert_eq!(missing.header("www-authenticate"), Some("Bearer"));
+    missing.expect_problem(401, "unauthorized");
+    for wrong in [&other, &read, &of_b, "nonsense", "amp_x", ROOT] {
+        let bearer = call("closed").bearer_auth(wrong);
+        Answer::of(bearer).await.expect_problem(403, "forbidden");
+        let header = call("closed").header("x-api-key", wrong);
+        Answer::of(header).await.expect_problem(403, "forbidden");
+    }
+    for function in ["closed", "open"] {
+        Answer::of(call(function).bearer_auth(&good))
+            .await
+            .expect(200, "[null,null]");
+        let both = call(function).header("x-api-key", &good).bearer_auth("own");
+        Answer::of(both).await.expect(200, "[null,\"Bearer own\"]");
+    }
+    let own = call("open").header("x-api-key", "own").bearer_auth("own");
+    Answer::of(own)
+        .await
+        .expect(200, "[\"own\",\"Bearer own\"]");
+    let revoke = server.request(Method::DELETE, &format!("/api/v1/keys/{id}"));
+    Answer::of(revoke.bearer_auth(ROOT))
+        .await
+        .expect_status(204);
+    Answer::of(call("closed").bearer_auth(&good))
+        .await
+        .expect_problem(403, "forbidden");
+}

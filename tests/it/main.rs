@@ -43,6 +43,7 @@ mod s3;
 mod s4;
 mod samples;
 mod schedules;
+mod secrets;
 mod seed_lines;
 mod server;
 mod shutdown;

@@ -112,6 +112,7 @@ impl Server {
             data: data.path().join("data"),
             cache: Some(cache()),
             key: options.key,
+            master_key: None,
             trust_proxy: options.trust_proxy,
             max_concurrent: options.max_concurrent,
             max_concurrent_per_tenant: options.max_concurrent_per_tenant,

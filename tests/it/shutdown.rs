@@ -122,6 +122,7 @@ async fn what_does_not_finish_in_time_is_cut_off() {
         data: folder.path().to_owned(),
         cache: Some(cache()),
         key: None,
+        master_key: None,
         trust_proxy: false,
         max_concurrent: 10,
         max_concurrent_per_tenant: 10,

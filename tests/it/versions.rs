@@ -222,7 +222,10 @@ async fn an_edited_environment_is_a_new_version_and_the_old_one_keeps_its_own() 
     );
     assert_eq!(says(&server).await, "a 4");
     let listed = call(&server, Method::GET, "/env?version=5").await;
-    assert_eq!(listed.json(), json!({"version": 5, "env": ["X", "Y"]}));
+    assert_eq!(
+        listed.json(),
+        json!({"version": 5, "env": ["X", "Y"], "secrets": []})
+    );
     for answer in [
         call(&server, Method::GET, "").await,
         call(&server, Method::GET, "/env").await,
@@ -269,7 +272,7 @@ async fn edits_of_an_environment_at_once_all_count() {
     let listed = call(&server, Method::GET, "/env").await;
     assert_eq!(
         listed.json(),
-        json!({"version": 5, "env": ["A", "B", "C", "D"]})
+        json!({"version": 5, "env": ["A", "B", "C", "D"], "secrets": []})
     );
 }
 

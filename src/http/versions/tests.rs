@@ -17,6 +17,8 @@ fn deployment(evaluation: Evaluation) -> Deployment {
         kind: Kind::Request,
         entry: "index.js".to_owned(),
         env: BTreeMap::from([("SECRET".to_owned(), "s3cret".to_owned())]),
+        secrets: BTreeMap::new(),
+        requires_key: false,
         limits: LimitOverrides {
             wall_ms: Some(5),
             ..LimitOverrides::default()
@@ -47,7 +49,7 @@ fn a_version_shows_everything_but_the_values_of_its_environment() {
             "evaluation": "per_request", "evaluation_reason": "Date.now() at index.js:1:17",
             "entry": "index.js", "route": null, "files": 2, "source_bytes": 20,
             "snapshot_bytes": 30, "limits": deployment.limits_in_force(),
-            "env": ["SECRET"],
+            "env": ["SECRET"], "secrets": [], "requires_key": false,
         })
     );
     assert_eq!(version["limits"]["wall_ms"], 5);

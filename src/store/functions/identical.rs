@@ -1,7 +1,7 @@
 //! Versions that are what a new one would be.
 //!
-//! The digest says so of everything but the environment, whose values are secret: they are not in
-//! the digest, and compared here.
+//! The digest says so of everything but the environment, whose values may be secret, and of who may
+//! call: these are compared here. Secrets are the same if they are sealed alike.
 
 use redb::{ReadTransaction, ReadableTable};
 
@@ -46,7 +46,8 @@ fn find(
         let found = deployments.get((tenant, function, version))?;
         let found = found.ok_or(Fault::Inconsistent("a version with a digest is not stored"))?;
         let found = parse(found.value())?;
-        if found.env == new.env {
+        let has_same_env = found.env == new.env && found.secrets == new.secrets;
+        if has_same_env && found.requires_key == new.requires_key {
             return Ok(Some(found));
         }
     }

@@ -55,6 +55,8 @@ async fn deploy(store: &Store, of: &ScheduleKey) {
         kind: Kind::Request,
         entry: "index.js".to_owned(),
         env: std::collections::BTreeMap::new(),
+        secrets: std::collections::BTreeMap::new(),
+        requires_key: false,
         limits: crate::limits::LimitOverrides::default(),
         route: None,
         evaluation: Evaluation::Snapshot,
