@@ -4,6 +4,8 @@
 //! `SEED=…` repeats a run; `STEPS=…` makes it longer or shorter. A failure prints both and the
 //! last steps.
 
+mod policies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,6 +15,7 @@ use reqwest::{Method, RequestBuilder};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use self::policies::{Policies, Scope};
 use crate::process::Serving;
 use crate::server::Answer;
 use crate::versions::with_json;
@@ -108,6 +111,10 @@ enum Expected {
     Refused(u16, &'static str),
     /// One of these versions ran.
     Ran(Vec<(u64, Content)>),
+    /// The policy that is in force.
+    Policy(Scope),
+    /// What is decided about a connection.
+    Decided(Value),
 }
 
 const NO_FUNCTION: Expected = Expected::Refused(404, "function_not_found");
@@ -121,6 +128,7 @@ struct Model {
     numbers: BTreeMap<&'static str, u64>,
     /// Invocations so far, as the functions count them in kv.
     runs: u64,
+    policies: Policies,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +148,16 @@ enum Operation {
     DeleteSchedule(String),
     Invoke,
     Test(u64),
+    /// One on network policies, which have nothing to do with the step's function.
+    Policy(Scope, policies::Operation),
+}
+
+impl Operation {
+    /// Whether it changes nothing but how often functions ran.
+    fn only_looks(&self) -> bool {
+        use policies::Operation::Ask;
+        matches!(self, Self::Invoke | Self::Test(_) | Self::Policy(_, Ask(_)))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +173,11 @@ impl Model {
         // Mostly versions that are there, or were.
         let number = |chance: &mut Chance| 1 + last.saturating_sub(chance.below(8));
         let x = |chance: &mut Chance| Some(chance.below(4)).filter(|x| *x > 0);
+        if chance.one_in(6) {
+            let scope = policies::SCOPES[usize::try_from(chance.below(3)).unwrap()];
+            let operation = Operation::Policy(scope, policies::Operation::random(chance));
+            return Step { name, operation };
+        }
         let operation = match chance.below(100) {
             0..20 => {
                 let code = chance.below(6);
@@ -183,8 +206,10 @@ impl Model {
 
     fn apply(&mut self, step: &Step) -> Expected {
         let name = step.name;
-        if let Operation::Deploy(content, activate) = &step.operation {
-            return self.store(name, *content, *activate);
+        match &step.operation {
+            Operation::Deploy(content, activate) => return self.store(name, *content, *activate),
+            Operation::Policy(scope, operation) => return self.policies.apply(*scope, operation),
+            _ => {}
         }
         let Some(function) = self.functions.get_mut(name) else {
             return match step.operation {
@@ -193,7 +218,7 @@ impl Model {
             };
         };
         match &step.operation {
-            Operation::Deploy(..) => unreachable!("see above"),
+            Operation::Deploy(..) | Operation::Policy(..) => unreachable!("see above"),
             Operation::Activate(version) => {
                 let Some(content) = function.versions.get(version).copied() else {
                     return NO_VERSION;
@@ -401,6 +426,7 @@ fn request(serving: &Serving, before: &Model, step: &Step) -> RequestBuilder {
         }
         Operation::Invoke => serving.invoke(name),
         Operation::Test(version) => to(Method::GET, &format!("/versions/{version}/test/")),
+        Operation::Policy(scope, operation) => before.policies.request(serving, *scope, operation),
     }
 }
 
@@ -429,6 +455,14 @@ fn hold(model: &Model, name: &str, answer: &Answer, expected: &Expected) -> Resu
         }
         Expected::Empty => status(204),
         Expected::Schedule(wanted) => status(*wanted),
+        Expected::Policy(scope) => {
+            status(200)?;
+            model.policies.hold(*scope, answer)
+        }
+        Expected::Decided(decided) => {
+            status(200)?;
+            policies::hold_decision(&answer.json(), decided)
+        }
         Expected::Function => {
             status(200)?;
             hold_function(&model.functions[name], answer)
@@ -503,7 +537,7 @@ async fn hold_all(serving: &Serving, model: &Model) -> Result<(), String> {
         let names: Vec<&str> = listed.map(|one| one["name"].as_str().unwrap()).collect();
         differ("the schedules", &json!(names), &json!(function.schedules)).map_err(of)?;
     }
-    Ok(())
+    model.policies.hold_all(serving).await
 }
 
 /// What happened, told when the test fails.
@@ -556,7 +590,7 @@ async fn end_and_start(
         return Serving::start(data).await;
     }
     let mut step = model.random(chance);
-    while matches!(step.operation, Operation::Invoke | Operation::Test(_)) {
+    while step.operation.only_looks() {
         step = model.random(chance);
     }
     trace.add(("kill -9 during", &step));
