@@ -20,7 +20,7 @@ use crate::network::Network;
 use crate::outbound::{Client, OutboundConfig, Policy};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
-use crate::schedules::Schedules;
+use crate::schedules::{Invoker, Schedules};
 use crate::secret::MasterKey;
 use crate::store::{Clock, Retention, Store};
 use crate::trace::Tracer;
@@ -56,7 +56,7 @@ pub struct App {
     /// What functions connect with.
     pub client: Arc<Client>,
     /// Functions that are run by name.
-    pub workspaces: Workspaces,
+    pub workspaces: Arc<Workspaces>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -134,13 +134,11 @@ impl App {
             concurrency,
             observers,
         );
-        let schedules = {
-            let (store, runner) = (Arc::clone(&store), Arc::new(dispatch.clone()));
-            let read = move || Schedules::new(&store, runner, clock, concurrency);
-            tokio::task::spawn_blocking(read).await??
-        };
         let deploy = Deploy::new(Arc::clone(&store), images.clone());
         let workspaces = open_workspaces(config, &store, &deploy, &images, &dispatch).await;
+        let workspaces = Arc::new(workspaces);
+        let runner = Invoker::new(dispatch.clone(), Arc::clone(&workspaces));
+        let schedules = open_schedules(&store, runner, clock, concurrency).await?;
         let app = Arc::new(Self {
             deploy,
             workspaces,
@@ -310,6 +308,18 @@ async fn open_workspaces(
         tracing::info!(made, "made workspaces again from their definitions");
     }
     workspaces
+}
+
+/// The schedules, none of which runs yet.
+async fn open_schedules(
+    store: &Arc<Store>,
+    runner: Invoker,
+    clock: Clock,
+    concurrency: Concurrency,
+) -> Result<Schedules> {
+    let (store, runner) = (Arc::clone(store), Arc::new(runner));
+    let read = move || Schedules::new(&store, runner, clock, concurrency);
+    Ok(tokio::task::spawn_blocking(read).await??)
 }
 
 /// What functions connect with, as far as `policy` lets them.

@@ -309,6 +309,21 @@ impl Dispatch {
         }
     }
 
+    /// The version of a function, of whatever kind, that an invocation with this id is for: between
+    /// those of a split, the id decides. `None` without an active one, and for a function that is
+    /// switched off.
+    ///
+    /// # Errors
+    /// `storage_unavailable`.
+    pub fn choose(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        id: InvocationId,
+    ) -> Result<Option<Arc<Deployment>>, Error> {
+        self.shared.choose(tenant, function, id)
+    }
+
     /// From now on, new invocations are refused.
     pub fn start_draining(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
@@ -373,8 +388,9 @@ impl Shared {
         Ok((deployment, permits))
     }
 
-    /// The deployment that the name resolves to, if it is of this kind. Whoever sends a request learns nothing about
-    /// functions that serve none; the other kinds are called by those who may list them.
+    /// The deployment that the name resolves to, if it is of this kind. Whoever sends a request
+    /// learns nothing about functions that serve none; the other kinds are called by those who may
+    /// list them.
     fn resolve(&self, call: &Call, kind: Kind) -> Result<Arc<Deployment>, Error> {
         let functions = self.store.functions();
         if let Some(version) = call.version {
@@ -386,13 +402,7 @@ impl Shared {
                 false => Err(mismatch(&found, kind)),
             };
         }
-        let serving = functions
-            .serving(&call.tenant, &call.function)
-            .map_err(from_store)?;
-        let chosen = serving
-            .filter(|serving| serving.enabled)
-            .map(|serving| Arc::clone(serving.choose(call.id.percent())));
-        match chosen {
+        match self.choose(&call.tenant, &call.function, call.id)? {
             Some(chosen) if chosen.kind == kind => Ok(chosen),
             Some(chosen) if kind != Kind::Request => Err(mismatch(&chosen, kind)),
             _ => {
@@ -400,6 +410,20 @@ impl Shared {
                 Err(Error::new(Code::FunctionNotFound, detail))
             }
         }
+    }
+
+    /// See [`Dispatch::choose`].
+    fn choose(
+        &self,
+        tenant: &TenantId,
+        function: &FunctionName,
+        id: InvocationId,
+    ) -> Result<Option<Arc<Deployment>>, Error> {
+        let serving = self.store.functions().serving(tenant, function);
+        let serving = serving.map_err(from_store)?;
+        Ok(serving
+            .filter(|serving| serving.enabled)
+            .map(|serving| Arc::clone(serving.choose(id.percent()))))
     }
 
     /// Has everything brought that an invocation needs besides its permits.

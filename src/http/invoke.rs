@@ -104,8 +104,18 @@ async fn respond_to(http: &Http, target: Result<Target, Error>, request: Request
         }
         Err(error) => Problem::of_invocation(error, id, None).into_response(),
     };
-    let value = HeaderValue::try_from(id.to_string()).expect("an id is ASCII");
     let headers = response.headers_mut();
+    sign(headers, id, &chosen);
+    if let Ok(trace_id) = trace_id {
+        headers.entry(TRACE).or_insert(trace_id);
+    }
+    response
+}
+
+/// Says in the headers of an answer which invocation it is of, and of which version once that was
+/// chosen.
+pub(super) fn sign(headers: &mut HeaderMap, id: InvocationId, chosen: &AtomicU64) {
+    let value = HeaderValue::try_from(id.to_string()).expect("an id is ASCII");
     headers.insert(INVOCATION, value);
     // A function does not say which version it is.
     headers.remove(VERSION);
@@ -113,10 +123,6 @@ async fn respond_to(http: &Http, target: Result<Target, Error>, request: Request
         0 => {}
         version => drop(headers.insert(VERSION, version.into())),
     }
-    if let Ok(trace_id) = trace_id {
-        headers.entry(TRACE).or_insert(trace_id);
-    }
-    response
 }
 
 /// The trace that a request belongs to.

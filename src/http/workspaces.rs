@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -24,7 +25,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use super::Http;
 use super::auth::Principal;
 use super::body::Unread;
-use super::invoke::{INVOCATION, peer, trace_of};
+use super::invoke::{peer, sign, trace_of};
 use super::openapi::{Binary, ProblemBody};
 use super::path::{Params, parameter};
 use super::problem::Problem;
@@ -33,7 +34,7 @@ use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::limits;
 use crate::store::{Level, LogLine};
-use crate::workspaces::{Package, PackageArchive, Ran, Run};
+use crate::workspaces::{Package, PackageArchive, Ran, Run, parameters};
 
 /// Largest problem body that is put into the form of this surface, in bytes.
 const PROBLEM_BYTES_MAX: usize = 32 << 20;
@@ -426,6 +427,7 @@ pub(super) async fn run(
     request: Request,
 ) -> Response {
     let id = InvocationId::new(clock::now_ms());
+    let chosen = Arc::new(AtomicU64::new(0));
     let trace = trace_of(id, request.headers());
     let peer = {
         let (parts, body) = request.into_parts();
@@ -433,13 +435,15 @@ pub(super) async fn run(
         (peer, Request::from_parts(parts, body))
     };
     let ran = async {
-        let parameters = parameters(&http, peer.1).await?;
+        let parameters = parameters(&whole_body(&http, peer.1).await?)?;
         let run = Run {
             id,
             tenant: tenant.clone(),
             workspace,
+            chosen: Arc::clone(&chosen),
             function,
             parameters,
+            recorded_as: None,
             peer: peer.0,
             trace,
         };
@@ -449,8 +453,7 @@ pub(super) async fn run(
         Ok(ran) => answer(ran, id, &tenant),
         Err(error) => Problem::of_invocation(error, id, Some(tenant)).into_response(),
     };
-    let value = HeaderValue::try_from(id.to_string()).expect("an id is ASCII");
-    response.headers_mut().insert(INVOCATION, value);
+    sign(response.headers_mut(), id, &chosen);
     response
 }
 
@@ -487,38 +490,16 @@ fn answer(ran: Ran, id: InvocationId, tenant: &TenantId) -> Response {
     (StatusCode::OK, [(CONTENT_TYPE, json)], parts.concat()).into_response()
 }
 
-async fn parameters(http: &Http, request: Request) -> Result<Map<String, Value>, Error> {
-    let bytes = whole_body(http, request).await?;
-    if bytes.trim_ascii().is_empty() {
-        return Ok(Map::new());
-    }
-    let Value::Object(mut members) = parsed(&bytes)? else {
-        let detail = "the body must be an object with parameters";
-        return Err(Error::new(Code::BodyInvalid, detail));
-    };
-    match members.remove("parameters") {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(parameters)) => Ok(parameters),
-        Some(_) => {
-            let detail = "parameters must be an object of values by name";
-            Err(Error::new(Code::ParametersInvalid, detail))
-        }
-    }
-}
-
 async fn json_body(http: &Http, request: Request) -> Result<Value, Error> {
-    parsed(&whole_body(http, request).await?)
+    let bytes = whole_body(http, request).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::new(Code::BodyInvalid, format!("the body is no JSON: {error}")))
 }
 
 async fn whole_body(http: &Http, request: Request) -> Result<bytes::Bytes, Error> {
     let (parts, body) = request.into_parts();
     let body = Unread::new(&parts.headers, body, http.tasks.clone());
     body.read(http.app.workspaces.request_bytes_max()).await
-}
-
-fn parsed(bytes: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Error::new(Code::BodyInvalid, format!("the body is no JSON: {error}")))
 }
 
 /// The content type without its parameters, in lower case.

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use self::agenda::{Agenda, Decision, Wake};
 use self::run::Room;
-pub use self::runner::{Ended, Job, Runner};
+pub use self::runner::{Ended, Invoker, Job, Runner};
 pub use self::settings::{DEFAULT_ZONE, check};
 pub use self::timetable::{Timetable, TimetableError};
 use crate::dispatch::Concurrency;

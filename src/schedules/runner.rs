@@ -6,12 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use percent_encoding::percent_decode_str;
 
 use crate::dispatch::{Call, Caller, Dispatch};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, ScheduleName, TenantId};
+use crate::kind::Kind;
 use crate::store::RecordedKind;
 use crate::trace::Context;
+use crate::workspaces::{self, Ran, Workspaces};
 
 /// One attempt of a run.
 #[derive(Debug, Clone)]
@@ -63,11 +66,56 @@ pub trait Runner: Send + Sync + 'static {
     fn run(&self, job: Job) -> BoxFuture<'static, Ended>;
 }
 
-impl Runner for Dispatch {
+/// Carries attempts out as invocations of functions.
+#[derive(Clone)]
+pub struct Invoker {
+    dispatch: Dispatch,
+    workspaces: Arc<Workspaces>,
+}
+
+impl Invoker {
+    /// Runs functions with `dispatch`, and those of workspaces with `workspaces`.
+    pub fn new(dispatch: Dispatch, workspaces: Arc<Workspaces>) -> Self {
+        Self {
+            dispatch,
+            workspaces,
+        }
+    }
+
+    async fn once(&self, job: &Job) -> Result<Ended, Error> {
+        if self.dispatch.is_draining() {
+            return Ok(Ended::Refused);
+        }
+        let chosen = (self.dispatch).choose(&job.tenant, &job.function, job.invocation)?;
+        let chosen = chosen.ok_or_else(|| {
+            let detail = format!("there is no function {} to run", job.function);
+            Error::new(Code::FunctionNotFound, detail)
+        })?;
+        if chosen.kind == Kind::Workspace {
+            let Ran { completed, .. } = self.workspaces.run(run(job)?).await?;
+            let status = None;
+            return Ok(match completed.result {
+                Ok(_) => Ended::Answered { status },
+                Err(failed) => Ended::Failed {
+                    status,
+                    code: failed.error.code,
+                },
+            });
+        }
+        let ran = self.dispatch.run_unattended(chosen, call(job)).await?;
+        let status = ran.status;
+        Ok(match ran.code {
+            Some(code) => Ended::Failed { status, code },
+            None => Ended::Answered { status },
+        })
+    }
+}
+
+impl Runner for Invoker {
     fn run(&self, job: Job) -> BoxFuture<'static, Ended> {
-        let dispatch = self.clone();
+        let this = self.clone();
         async move {
-            match once(&dispatch, &job).await {
+            match this.once(&job).await {
                 Ok(ended) => ended,
                 Err(error) if is_busy(error.code) => Ended::Busy,
                 Err(error) if error.code == Code::ShuttingDown => Ended::Refused,
@@ -89,12 +137,22 @@ fn is_busy(code: Code) -> bool {
     )
 }
 
-async fn once(dispatch: &Dispatch, job: &Job) -> Result<Ended, Error> {
-    let ran = dispatch.run_unattended(call(job)).await?;
-    let status = ran.status;
-    Ok(match ran.code {
-        Some(code) => Ended::Failed { status, code },
-        None => Ended::Answered { status },
+/// The run of a workspace's function: the path names it, and the payload is what a request to run
+/// it has as its body.
+fn run(job: &Job) -> Result<workspaces::Run, Error> {
+    let payload = job.payload.as_deref().unwrap_or_default();
+    let path = job.path.split('?').next().unwrap_or_default();
+    let name = path.strip_prefix('/').unwrap_or(path);
+    Ok(workspaces::Run {
+        id: job.invocation,
+        tenant: job.tenant.clone(),
+        workspace: job.function.clone(),
+        chosen: Arc::default(),
+        function: percent_decode_str(name).decode_utf8_lossy().into_owned(),
+        parameters: workspaces::parameters(payload.as_bytes())?,
+        recorded_as: Some(RecordedKind::Scheduled),
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        trace: Context::new(job.invocation),
     })
 }
 

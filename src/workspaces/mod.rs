@@ -15,6 +15,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,7 @@ use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
 use crate::limits::Limits;
-use crate::store::{Deployment, Expected, Store};
+use crate::store::{Deployment, Expected, RecordedKind, Store};
 use crate::trace::Context;
 
 /// Locks for changes, over which workspaces are spread: a merge reads what it then replaces.
@@ -63,14 +64,43 @@ pub struct Run {
     pub tenant: TenantId,
     /// Which workspace.
     pub workspace: FunctionName,
+    /// Is told the version that was chosen.
+    pub chosen: Arc<AtomicU64>,
     /// Which of its functions.
     pub function: String,
     /// What it is run with, by name.
     pub parameters: Map<String, Value>,
+    /// What its record says that it was for; `None` for a run that somebody asked for.
+    pub recorded_as: Option<RecordedKind>,
     /// The client's address.
     pub peer: std::net::IpAddr,
     /// The trace that it belongs to.
     pub trace: Context,
+}
+
+/// The parameters in the body of a request to run a function: an object with `parameters`. An
+/// empty body has none.
+///
+/// # Errors
+/// `body_invalid`, `parameters_invalid`.
+pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| Error::new(Code::BodyInvalid, format!("the body is no JSON: {error}")))?;
+    let Value::Object(mut members) = body else {
+        let detail = "the body must be an object with parameters";
+        return Err(Error::new(Code::BodyInvalid, detail));
+    };
+    match members.remove("parameters") {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(parameters)) => Ok(parameters),
+        Some(_) => {
+            let detail = "parameters must be an object of values by name";
+            Err(Error::new(Code::ParametersInvalid, detail))
+        }
+    }
 }
 
 /// What came of a run.
@@ -313,7 +343,8 @@ impl Workspaces {
         Ok(true)
     }
 
-    /// Runs a function of a workspace to its end.
+    /// Runs a function of a workspace to its end: in the active version, or in the other one of a
+    /// split.
     ///
     /// # Errors
     /// `function_not_found` for the workspace or the function, `parameters_invalid`,
@@ -324,8 +355,9 @@ impl Workspaces {
     pub async fn run(&self, run: Run) -> Result<Ran, Error> {
         let begun = Instant::now();
         let deadline = begun + Duration::from_millis(self.config.run_timeout_ms);
-        let active = self.active(&run.tenant, &run.workspace)?;
-        let kept = self.kept(&active).await?;
+        let chosen = (self.dispatch).choose(&run.tenant, &run.workspace, run.id)?;
+        let version = of_kind(chosen, &run.workspace)?;
+        let kept = self.kept(&version).await?;
         let mut functions = kept.manifest.functions.iter();
         let function = functions.find(|one| one.name == run.function);
         let function = function.ok_or_else(|| {
@@ -345,8 +377,8 @@ impl Workspaces {
             tenant: run.tenant,
             function: run.workspace,
             version: None,
-            chosen: Arc::default(),
-            recorded_as: None,
+            chosen: run.chosen,
+            recorded_as: run.recorded_as,
             trace: run.trace,
             method: String::new(),
             target: format!("/{}", run.function),
@@ -358,9 +390,9 @@ impl Workspaces {
         };
         let extras = Extras {
             cache: held.as_ref().map(kept::Held::grant),
-            limits: Some(self.limits(&active)),
+            limits: Some(self.limits(&version)),
             deadline: Some(deadline),
-            deployment: Some(active),
+            deployment: Some(version),
         };
         let completed = self
             .dispatch
@@ -384,14 +416,14 @@ impl Workspaces {
         }
     }
 
-    async fn kept(&self, active: &Deployment) -> Result<Arc<Kept>, Error> {
+    async fn kept(&self, version: &Deployment) -> Result<Arc<Kept>, Error> {
         let now_ms = clock::now_ms();
-        if let Some(kept) = self.shelf.find(&active.id, now_ms) {
+        if let Some(kept) = self.shelf.find(&version.id, now_ms) {
             return Ok(kept);
         }
-        let text = self.images.read(active, MANIFEST).await?;
+        let text = self.images.read(version, MANIFEST).await?;
         let manifest: Manifest = serde_json::from_slice(&text).map_err(Error::internal)?;
-        Ok(self.shelf.add(active.id, manifest, now_ms))
+        Ok(self.shelf.add(version.id, manifest, now_ms))
     }
 
     async fn definition(&self, active: &Deployment) -> Result<Value, Error> {
@@ -412,13 +444,10 @@ impl Workspaces {
         workspace: &FunctionName,
     ) -> Result<Arc<Deployment>, Error> {
         let functions = self.store.functions();
-        let active = functions.active(tenant, workspace).map_err(from_store)?;
-        active
-            .filter(|active| active.kind == Kind::Workspace)
-            .ok_or_else(|| {
-                let detail = format!("there is no workspace {workspace}");
-                Error::new(Code::FunctionNotFound, detail)
-            })
+        of_kind(
+            functions.active(tenant, workspace).map_err(from_store)?,
+            workspace,
+        )
     }
 
     /// What a new definition takes the place of.
@@ -438,6 +467,17 @@ impl Workspaces {
             active => Ok(active),
         }
     }
+}
+
+fn of_kind(
+    found: Option<Arc<Deployment>>,
+    workspace: &FunctionName,
+) -> Result<Arc<Deployment>, Error> {
+    let found = found.filter(|found| found.kind == Kind::Workspace);
+    found.ok_or_else(|| {
+        let detail = format!("there is no workspace {workspace}");
+        Error::new(Code::FunctionNotFound, detail)
+    })
 }
 
 /// Whether a run was not ended from outside, so that what it wrote to the cache is whole.

@@ -196,6 +196,50 @@ async fn the_version_that_is_active_at_the_time_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workspaces_function_runs_as_it_would_for_a_request() {
+    let timed = Timed::start().await;
+    let number = json!({ "by": { "type": "number" } });
+    let definition = json!({ "functions": {
+        "count": { "code": "return cache.n = (cache.n || 0) + by;", "parameters": number },
+        "seen": { "code": "return cache.n;" },
+    }});
+    let path = "/v2/functions/counter";
+    let put = (timed.server.request(Method::PUT, path)).body(definition.to_string());
+    assert_eq!(Answer::of(put).await.status, 200);
+    for (name, path, by) in [
+        ("fine", "/count?because=of", json!(2)),
+        ("coded", "/%63ount", json!(3)),
+        ("wrong", "/count", json!("two")),
+        ("absent", "/none", json!(2)),
+    ] {
+        let payload = json!({ "parameters": { "by": by } });
+        let schedule = json!({ "cron": "* * * * *", "path": path, "payload": payload });
+        let name = format!("counter/schedules/{name}");
+        assert_eq!(timed.put(&name, schedule).await.status, 201);
+    }
+    for count in 1..=2 {
+        timed.pass(MINUTE);
+        for (name, state, code) in [
+            ("fine", "succeeded", Value::Null),
+            ("coded", "succeeded", Value::Null),
+            ("wrong", "failed", json!("parameters_invalid")),
+            ("absent", "failed", json!("function_not_found")),
+        ] {
+            let path = format!("counter/schedules/{name}");
+            let last = timed.ended(&path, count).await.pop().unwrap();
+            assert_eq!((&last["state"], &last["code"]), (&json!(state), &code));
+        }
+    }
+    // What they left in the cache is there, for requests too.
+    let run = timed
+        .server
+        .request(Method::POST, "/v2/functions/counter/run/seen");
+    assert_eq!(Answer::of(run).await.json()["result"], 10);
+    let records = timed.get("counter/invocations?kind=scheduled").await.json();
+    assert_eq!(records["invocations"].as_array().map(Vec::len), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_noted_with_its_code_and_tried_again() {
     let timed = Timed::start().await;
     let source = "module.exports = (req, res) => {

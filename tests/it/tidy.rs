@@ -67,7 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["binding", "deploy", "host", "outbound", "sandbox", "store"],
     ),
     ("deploy", &["host", "sandbox", "store", "transform"]),
-    ("schedules", &["deploy", "dispatch", "store"]),
+    ("schedules", &["deploy", "dispatch", "store", "workspaces"]),
     ("sandbox", &["host"]), // never store: state comes in as grants
     ("host", &["binding", "outbound", "store"]),
     ("binding", &["outbound", "store"]),

@@ -322,6 +322,38 @@ async fn a_client_that_hangs_up_gives_the_cache_free() {
 }
 
 #[tokio::test]
+async fn runs_are_split_between_versions_and_stop_when_the_function_is_off() {
+    let server = Server::start().await;
+    for version in 1..=2 {
+        let code = format!("cache.n = (cache.n || 0) + 1; return [{version}, cache.n];");
+        make(&server, &[("count", &code)]).await;
+    }
+    let function = "/api/v1/tenants/default/functions/test";
+    let split = json!({ "version": 1, "weight_percent": 50 });
+    let path = format!("{function}/split");
+    let answer = Answer::of(send(&server, Method::PUT, &path, &split)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // Each version has a cache of its own.
+    let mut runs = [0, 0];
+    for _ in 0..200 {
+        let answer = run(&server, "count").await;
+        let version: usize = answer.header("x-ampoule-version").unwrap().parse().unwrap();
+        runs[version - 1] += 1;
+        let expected = json!([version, runs[version - 1]]);
+        assert_eq!(answer.json()["result"], expected);
+        if runs[0] > 0 && runs[1] > 0 {
+            break;
+        }
+    }
+    assert!(runs[0] > 0 && runs[1] > 0, "{runs:?}");
+    let off = json!({ "enabled": false });
+    let answer = Answer::of(send(&server, Method::PATCH, function, &off)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = run(&server, "count").await;
+    answer.expect_problem(404, "function_not_found");
+}
+
+#[tokio::test]
 async fn the_document_has_the_routes_with_their_own_prefix() {
     let server = Server::start().await;
     let answer = Answer::of(server.request(Method::GET, "/api/v1/openapi.json")).await;
