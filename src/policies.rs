@@ -130,7 +130,7 @@ pub struct Policy {
     document: Document,
     /// In the order in which they are asked.
     rules: Vec<Compiled>,
-    etag: String,
+    tag: String,
 }
 
 /// A rule, ready to match.
@@ -220,7 +220,7 @@ impl Policy {
         Self {
             document,
             rules,
-            etag: format!("\"{hex}\""),
+            tag: hex,
         }
     }
 
@@ -229,9 +229,10 @@ impl Policy {
         &self.document
     }
 
-    /// Changes whenever the document does: a strong entity tag (RFC 9110, section 8.8.3).
-    pub fn etag(&self) -> &str {
-        &self.etag
+    /// Changes whenever the document does: a strong entity tag (RFC 9110, section 8.8.3) without
+    /// its quotes.
+    pub fn tag(&self) -> &str {
+        &self.tag
     }
 
     fn first_match(&self, asked: &Connection<'_>) -> Option<&Compiled> {

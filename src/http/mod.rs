@@ -8,7 +8,6 @@ mod audit;
 mod auth;
 mod bindings;
 mod body;
-mod conditional;
 mod deploy;
 mod env;
 mod etag;

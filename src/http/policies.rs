@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::ETAG;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Http;
 use super::body::Unread;
-use super::conditional::{IfMatch, etag};
+use super::etag::{Tagged, expected};
 use super::openapi::ProblemBody;
 use super::path::OfTenant;
 use super::problem::Problem;
@@ -24,7 +23,7 @@ use crate::outbound::{self, Target};
 use crate::policies::{Action, Connection, Decider, Document, Policy, Protocol, Rule, Scope};
 
 /// A policy with its tag.
-type Tagged = ([(HeaderName, HeaderValue); 1], Json<Document>);
+type Shown = Tagged<Json<Document>>;
 
 /// The global policy
 ///
@@ -37,7 +36,7 @@ type Tagged = ([(HeaderName, HeaderValue); 1], Json<Document>);
             headers(("etag" = String, description = "For `if-match`"))),
     )
 )]
-pub(super) async fn show_global(State(http): State<Arc<Http>>) -> Result<Tagged, Problem> {
+pub(super) async fn show_global(State(http): State<Arc<Http>>) -> Result<Shown, Problem> {
     show(&http, &Scope::Global)
 }
 
@@ -60,7 +59,7 @@ pub(super) async fn show_global(State(http): State<Arc<Http>>) -> Result<Tagged,
 pub(super) async fn put_global(
     State(http): State<Arc<Http>>,
     request: Request,
-) -> Result<Tagged, Problem> {
+) -> Result<Shown, Problem> {
     put(&http, Scope::Global, request).await
 }
 
@@ -118,7 +117,7 @@ pub(super) async fn test_global(
 pub(super) async fn show_tenant(
     State(http): State<Arc<Http>>,
     OfTenant(tenant): OfTenant,
-) -> Result<Tagged, Problem> {
+) -> Result<Shown, Problem> {
     show(&http, &Scope::Tenant(tenant))
 }
 
@@ -144,7 +143,7 @@ pub(super) async fn put_tenant(
     State(http): State<Arc<Http>>,
     OfTenant(tenant): OfTenant,
     request: Request,
-) -> Result<Tagged, Problem> {
+) -> Result<Shown, Problem> {
     put(&http, Scope::Tenant(tenant), request).await
 }
 
@@ -190,42 +189,31 @@ pub(super) async fn test_tenant(
     test(&http, Some(tenant), request).await
 }
 
-fn show(http: &Http, scope: &Scope) -> Result<Tagged, Problem> {
+fn show(http: &Http, scope: &Scope) -> Result<Shown, Problem> {
     Ok(tagged(&*http.app.network.policy(scope)?))
 }
 
-fn tagged(policy: &Policy) -> Tagged {
+fn tagged(policy: &Policy) -> Shown {
     let document = policy.document().clone();
-    ([(ETAG, etag(policy.etag()))], Json(document))
+    Tagged(policy.tag().to_owned(), Json(document))
 }
 
-/// Whether a write may go on: what is not stored has the tag of what is in force instead.
-fn check(http: &Http, scope: &Scope, headers: &HeaderMap) -> Result<Expected, Problem> {
-    let asked = IfMatch::of(headers)?;
-    let in_force = http.app.network.preset(scope);
-    let expected = move |stored: Option<&str>| match &asked {
-        IfMatch::Something => asked.allows(stored),
-        _ => asked.allows(Some(stored.unwrap_or(in_force.etag()))),
-    };
-    Ok(Box::new(expected))
-}
-
-type Expected = Box<dyn FnOnce(Option<&str>) -> bool + Send>;
-
-async fn put(http: &Http, scope: Scope, request: Request) -> Result<Tagged, Problem> {
-    let expected = check(http, &scope, request.headers())?;
+async fn put(http: &Http, scope: Scope, request: Request) -> Result<Shown, Problem> {
+    let expected = expected(request.headers())?;
     let json = read(http, request, POLICY_BYTES_MAX).await?;
     let policy = Policy::parse(&json)
         .map_err(|error| Problem::new(Code::PolicyInvalid, error.to_string()))?;
     let policy = Arc::new(policy);
-    let stored = http.app.store.policies();
-    stored.set(scope, Arc::clone(&policy), expected).await?;
+    let (stored, in_force) = (http.app.store.policies(), http.app.network.preset(&scope));
+    stored
+        .set(scope, Arc::clone(&policy), expected, in_force)
+        .await?;
     Ok(tagged(&policy))
 }
 
 async fn delete(http: &Http, scope: Scope, headers: &HeaderMap) -> Result<StatusCode, Problem> {
-    let expected = check(http, &scope, headers)?;
-    http.app.store.policies().remove(scope, expected).await?;
+    let (stored, in_force) = (http.app.store.policies(), http.app.network.preset(&scope));
+    stored.remove(scope, expected(headers)?, in_force).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

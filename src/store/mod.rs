@@ -185,7 +185,7 @@ pub enum Error {
         "a split needs an active version, another one besides it, and a weight of 1 to 99 percent"
     )]
     SplitInvalid,
-    /// The function, or the version, is not what the caller expects.
+    /// The function, the version or what else is changed is not what the caller expects.
     #[error("it has changed, or is not what the request expects: look at it again")]
     PreconditionFailed,
     /// The function has as many versions as are kept.
@@ -211,9 +211,6 @@ pub enum Error {
         /// Of whom.
         of: &'static str,
     },
-    /// A network policy is not what the writer of a new one took it for.
-    #[error("the network policy was changed in between")]
-    PolicyChanged,
     /// No such tenant, or one that is being deleted.
     #[error("there is no tenant of this name")]
     TenantNotFound,
@@ -274,7 +271,6 @@ impl Error {
             Self::TooManyBindings => Code::BindingInvalid,
             Self::ScheduleNotFound => Code::ScheduleNotFound,
             Self::TooManySchedules { .. } => Code::SchedulesExceeded,
-            Self::PolicyChanged => Code::PreconditionFailed,
             Self::DuplicateDeployment | Self::NoRandomness => Code::Internal,
             Self::TenantNotFound => Code::TenantNotFound,
             Self::TenantExists => Code::TenantExists,

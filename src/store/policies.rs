@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use redb::ReadableTable;
 
 use super::schema::{POLICIES, Tables};
-use super::{Error, Fault, Shared, tenants};
+use super::{Error, Expected, Fault, Shared, tenants};
 use crate::id::TenantId;
 use crate::limits::POLICIES_CACHED_MAX;
 use crate::policies::{Policy, Scope};
@@ -69,10 +69,10 @@ impl Policies {
 
     /// Stores a policy in the place of the one that is there, or of none.
     ///
-    /// `expected` is asked about the entity tag of what is stored; if it says no, nothing is done.
+    /// `expected` is held against its tag, or that of `in_force` while none is stored.
     ///
     /// # Errors
-    /// [`Error::PolicyChanged`], [`Error::TenantNotFound`] while it is being deleted,
+    /// [`Error::PreconditionFailed`], [`Error::TenantNotFound`] while it is being deleted,
     /// [`Error::TooManyTenants`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// Once polled, the write happens even if this future is dropped.
@@ -80,9 +80,10 @@ impl Policies {
         &self,
         scope: Scope,
         policy: Arc<Policy>,
-        expected: impl FnOnce(Option<&str>) -> bool + Send + 'static,
+        expected: Expected,
+        in_force: Arc<Policy>,
     ) -> Result<(), Error> {
-        self.replace(scope, Some(policy), expected).await
+        self.replace(scope, Some(policy), expected, in_force).await
     }
 
     /// Removes a policy; without one there is nothing to do.
@@ -94,16 +95,18 @@ impl Policies {
     pub async fn remove(
         &self,
         scope: Scope,
-        expected: impl FnOnce(Option<&str>) -> bool + Send + 'static,
+        expected: Expected,
+        in_force: Arc<Policy>,
     ) -> Result<(), Error> {
-        self.replace(scope, None, expected).await
+        self.replace(scope, None, expected, in_force).await
     }
 
     async fn replace(
         &self,
         scope: Scope,
         policy: Option<Arc<Policy>>,
-        expected: impl FnOnce(Option<&str>) -> bool + Send + 'static,
+        expected: Expected,
+        in_force: Arc<Policy>,
     ) -> Result<(), Error> {
         let json = policy
             .as_ref()
@@ -114,8 +117,9 @@ impl Policies {
         let write = move |tables: &mut Tables<'_>| {
             let stored = tables.policies.get(key(&scope))?;
             let stored = stored.map(|json| parse(json.value())).transpose()?;
-            if !expected(stored.as_ref().map(Policy::etag)) {
-                return Ok(Err(Error::PolicyChanged));
+            let tag = stored.as_ref().unwrap_or(&in_force).tag().to_owned();
+            if let Err(refused) = expected.check_stored(stored.is_some(), &[tag]) {
+                return Ok(Err(refused));
             }
             if let (Scope::Tenant(tenant), Some(_)) = (&scope, &policy)
                 && let Err(refused) = tenants::ensure(tables, tenant)?

@@ -724,6 +724,17 @@ async fn nobody_overwrites_a_policy_that_they_have_not_seen() {
         200
     );
     assert_eq!(Answer::of(delete(tag)).await.status, 204);
+    // Weak tags match nothing here, and whoever wants to be the first may say so.
+    let weak = format!("W/{preset}");
+    put_if(&weak, "deny")
+        .await
+        .expect_problem(412, "precondition_failed");
+    let policy = json!({ "rules": [], "default": "deny" }).to_string();
+    for status in [200, 412] {
+        let request = server.request(Method::PUT, GLOBAL);
+        let request = request.header("if-none-match", "*").body(policy.clone());
+        assert_eq!(Answer::of(request).await.status, status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

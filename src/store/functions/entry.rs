@@ -34,7 +34,7 @@ pub struct FunctionChange {
     pub split: Option<Option<Split>>,
 }
 
-/// What a caller expects a function, or one of its versions, to be before a change.
+/// What a caller expects something with a tag to be before a change, such as a function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// One of these has to be its tag.
@@ -43,7 +43,7 @@ pub struct Expected {
     pub none_of: Option<Tags>,
 }
 
-/// Tags of functions and versions.
+/// Tags, without the quotes that entity tags have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tags {
     /// Whatever exists has one of them.
@@ -53,9 +53,9 @@ pub enum Tags {
 }
 
 impl Tags {
-    fn hold(&self, present: &[String]) -> bool {
+    fn hold(&self, is_stored: bool, present: &[String]) -> bool {
         match self {
-            Self::Any => !present.is_empty(),
+            Self::Any => is_stored,
             Self::These(tags) => tags.iter().any(|tag| present.contains(tag)),
         }
     }
@@ -66,9 +66,23 @@ impl Expected {
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`].
-    pub(super) fn check(&self, present: &[String]) -> Result<(), Error> {
-        let has_one = self.one_of.as_ref().is_none_or(|tags| tags.hold(present));
-        let has_other = self.none_of.as_ref().is_some_and(|tags| tags.hold(present));
+    pub(in crate::store) fn check(&self, present: &[String]) -> Result<(), Error> {
+        self.check_stored(!present.is_empty(), present)
+    }
+
+    /// [`Expected::check`] for what has a tag also while nothing is stored: that of what is in
+    /// force instead. Only what is stored exists.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`].
+    pub(in crate::store) fn check_stored(
+        &self,
+        is_stored: bool,
+        present: &[String],
+    ) -> Result<(), Error> {
+        let holds = |tags: &Tags| tags.hold(is_stored, present);
+        let has_one = self.one_of.as_ref().is_none_or(holds);
+        let has_other = self.none_of.as_ref().is_some_and(holds);
         if has_one && !has_other {
             return Ok(());
         }

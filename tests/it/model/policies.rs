@@ -172,7 +172,7 @@ impl Policy {
 
     fn tag(&self) -> String {
         let stored = Stored::parse(self.json().to_string().as_bytes()).unwrap();
-        stored.etag().to_owned()
+        format!("\"{}\"", stored.tag())
     }
 
     fn first_match(&self, asked: &Asked) -> Option<(usize, &Rule)> {
