@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::client::{Client, FunctionArgs, ServerArgs, function_path};
+use super::client::{Client, FunctionArgs, ServerArgs, TenantArgs, function_path};
 use super::output::{self, Terminal, printable};
 use super::problem::CliError;
 use crate::clock;
@@ -180,6 +180,8 @@ struct PreviewArgs {
     /// The pattern
     #[arg(value_name = "PATTERN")]
     cron: String,
+    #[command(flatten)]
+    tenant: TenantArgs,
     /// Time zone that the pattern is meant in, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
@@ -478,11 +480,9 @@ async fn run_now(args: &RunArgs, terminal: &mut Terminal) -> Result<(), CliError
 async fn preview(args: &PreviewArgs, terminal: &mut Terminal) -> Result<(), CliError> {
     let client = Client::new(&args.server)?;
     let body = json!({ "cron": args.cron, "time_zone": args.time_zone, "count": args.count });
-    let request = client.control(Method::POST, "schedules/preview");
-    let request = request.body(body.to_string());
-    let answer = client
-        .json(request, &super::problem::Subject::default())
-        .await?;
+    let path = format!("tenants/{}/schedules/preview", args.tenant.tenant);
+    let request = client.control(Method::POST, &path).body(body.to_string());
+    let answer = client.json(request, &args.tenant.subject()).await?;
     if args.json {
         return Ok(terminal.out.line(&answer.to_string())?);
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use super::etag::{Tagged, expected};
 use super::openapi::ProblemBody;
-use super::path::{OfFunction, OfSchedule};
+use super::path::{OfFunction, OfSchedule, OfTenant};
 use super::problem::Problem;
 use super::{Http, json};
 use crate::error::Code;
@@ -177,6 +178,9 @@ pub(super) struct ScheduleAnswer {
     /// The newest run; null when there is none.
     last_run: Option<RunAnswer>,
 }
+
+/// A schedule with its tag.
+type Shown = Tagged<Json<ScheduleAnswer>>;
 
 /// One run of a schedule.
 #[derive(Serialize, ToSchema)]
@@ -390,6 +394,10 @@ impl From<ScheduleView> for ScheduleAnswer {
     }
 }
 
+fn tagged(view: ScheduleView) -> Shown {
+    Tagged(view.entry.schedule.tag(), Json(view.into()))
+}
+
 /// The schedules of a function, by name.
 #[utoipa::path(
     get,
@@ -425,15 +433,17 @@ pub(super) async fn list(
     tag = "schedules",
     params(OfSchedule),
     responses(
-        (status = 200, description = "The schedule", body = ScheduleAnswer),
+        (
+            status = 200, description = "The schedule", body = ScheduleAnswer,
+            headers(("etag" = String, description = "For `If-Match` of changes"))
+        ),
     )
 )]
 pub(super) async fn show(
     State(http): State<Arc<Http>>,
     OfSchedule(key): OfSchedule,
-) -> Result<Json<ScheduleAnswer>, Problem> {
-    let view = http.app.schedules.get(key).await?;
-    Ok(Json(view.into()))
+) -> Result<Shown, Problem> {
+    Ok(tagged(http.app.schedules.get(key).await?))
 }
 
 /// Stores a schedule in place of the one of this name, if there is one. What is not named gets its
@@ -443,11 +453,25 @@ pub(super) async fn show(
     path = "/tenants/{tenant}/functions/{function}/schedules/{schedule}",
     operation_id = "put_schedule",
     tag = "schedules",
-    params(OfSchedule),
+    params(
+        OfSchedule,
+        ("if-match" = Option<String>, Header, description = "What the schedule has to be"),
+        ("if-none-match" = Option<String>, Header, description = "What it must not be"),
+    ),
     request_body = ScheduleBody,
     responses(
-        (status = 200, description = "It was edited", body = ScheduleAnswer),
-        (status = 201, description = "It is new", body = ScheduleAnswer),
+        (
+            status = 200, description = "It was edited", body = ScheduleAnswer,
+            headers(("etag" = String, description = "Its new tag"))
+        ),
+        (
+            status = 201, description = "It is new", body = ScheduleAnswer,
+            headers(("etag" = String, description = "Its tag"))
+        ),
+        (
+            status = 412, description = "`precondition_failed`", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
         (
             status = 409, description = "`schedules_exceeded`", body = ProblemBody,
             content_type = "application/problem+json"
@@ -458,15 +482,17 @@ pub(super) async fn put(
     State(http): State<Arc<Http>>,
     OfSchedule(key): OfSchedule,
     request: Request,
-) -> Result<(StatusCode, Json<ScheduleAnswer>), Problem> {
+) -> Result<(StatusCode, Shown), Problem> {
+    let expected = expected(request.headers())?;
     let body: ScheduleBody = json::read(&http, request, BODY_BYTES_MAX).await?;
-    let (view, is_new) = http.app.schedules.put(key, body.settings()?).await?;
+    let put = http.app.schedules.put(key, body.settings()?, expected);
+    let (view, is_new) = put.await?;
     let status = if is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok((status, Json(view.into())))
+    Ok((status, tagged(view)))
 }
 
 /// Deletes a schedule with its history. An attempt in progress goes on to its end.
@@ -475,16 +501,24 @@ pub(super) async fn put(
     path = "/tenants/{tenant}/functions/{function}/schedules/{schedule}",
     operation_id = "delete_schedule",
     tag = "schedules",
-    params(OfSchedule),
+    params(
+        OfSchedule,
+        ("if-match" = Option<String>, Header, description = "What the schedule has to be"),
+    ),
     responses(
         (status = 204, description = "It is gone"),
+        (
+            status = 412, description = "`precondition_failed`", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
     )
 )]
 pub(super) async fn delete(
     State(http): State<Arc<Http>>,
     OfSchedule(key): OfSchedule,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    http.app.schedules.delete(key).await?;
+    http.app.schedules.delete(key, expected(&headers)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -548,12 +582,14 @@ pub(super) async fn run_now(
     Ok((StatusCode::ACCEPTED, Json(run.into())))
 }
 
-/// The next times of a timetable, without a schedule.
+/// The next times of a timetable, without a schedule. It changes nothing, so the scope `read` is
+/// enough.
 #[utoipa::path(
     post,
-    path = "/schedules/preview",
+    path = "/tenants/{tenant}/schedules/preview",
     operation_id = "preview_schedule",
     tag = "schedules",
+    params(OfTenant),
     request_body = PreviewBody,
     responses(
         (status = 200, description = "The next times", body = PreviewAnswer),
@@ -561,6 +597,7 @@ pub(super) async fn run_now(
 )]
 pub(super) async fn preview(
     State(http): State<Arc<Http>>,
+    OfTenant(_tenant): OfTenant,
     request: Request,
 ) -> Result<Json<PreviewAnswer>, Problem> {
     let body: PreviewBody = json::read(&http, request, 4 << 10).await?;

@@ -34,8 +34,8 @@ use crate::error::{Code, Error};
 use crate::id::{FunctionName, ScheduleId, TenantId};
 use crate::limits;
 use crate::store::{
-    self, Clock, Progress, Run, RunState, Schedule, ScheduleEntry, ScheduleKey, ScheduleSettings,
-    Store,
+    self, Clock, Expected, Progress, Run, RunState, Schedule, ScheduleEntry, ScheduleKey,
+    ScheduleSettings, Store,
 };
 
 /// Longest sleep: the clock may have been put forward meanwhile.
@@ -205,23 +205,25 @@ impl Schedules {
         Duration::from_millis(next_ms.saturating_sub((shared.clock)()))
     }
 
-    /// Stores a schedule in place of the one of this name, if there is one; answers it, and
-    /// whether it is new.
+    /// Stores a schedule in place of the one of this name, if there is one that `expected` takes
+    /// it for; answers it, and whether it is new.
     ///
     /// # Errors
-    /// `schedule_invalid`, `function_not_found`, `schedules_exceeded`, those of the store.
+    /// `schedule_invalid`, `function_not_found`, `precondition_failed`, `schedules_exceeded`, those
+    /// of the store.
     /// # Cancel safety
     /// Once polled, it happens even if this future is dropped.
     pub async fn put(
         &self,
         key: ScheduleKey,
         settings: ScheduleSettings,
+        expected: Expected,
     ) -> Result<(ScheduleView, bool), Error> {
         self.owned(|this| async move {
             let read = settings.clone();
             let timetable = this.blocking(move || check(&read)).await??;
             let _editing = this.editing.lock().await;
-            let put = this.store.put(key.clone(), settings).await;
+            let put = this.store.put(key.clone(), settings, expected).await;
             let (entry, is_new) = put.map_err(from_store)?;
             this.make_room_in_agenda().await;
             let next_ms = {
@@ -236,16 +238,18 @@ impl Schedules {
         .await
     }
 
-    /// Deletes a schedule with its history. An attempt in progress goes on to its end.
+    /// Deletes a schedule, if it is what `expected` takes it for, with its history. An attempt in
+    /// progress goes on to its end.
     ///
     /// # Errors
-    /// `schedule_not_found`, those of the store.
+    /// `schedule_not_found`, `precondition_failed`, those of the store.
     /// # Cancel safety
     /// As [`Schedules::put`].
-    pub async fn delete(&self, key: ScheduleKey) -> Result<(), Error> {
+    pub async fn delete(&self, key: ScheduleKey, expected: Expected) -> Result<(), Error> {
         self.owned(|this| async move {
             let _editing = this.editing.lock().await;
-            this.store.delete(key.clone()).await.map_err(from_store)?;
+            let deleted = this.store.delete(key.clone(), expected).await;
+            deleted.map_err(from_store)?;
             this.agenda().remove(&key);
             Ok(())
         })

@@ -150,7 +150,9 @@ impl Process {
     }
 
     fn put(&self, key: &ScheduleKey, settings: ScheduleSettings) -> ScheduleEntry {
-        let put = self.schedules.put(key.clone(), settings);
+        let put = self
+            .schedules
+            .put(key.clone(), settings, Expected::default());
         self.run(put).unwrap().0.entry
     }
 
@@ -447,7 +449,9 @@ fn what_is_deleted_never_runs_again_even_under_the_same_name() {
     process.turn();
     assert_eq!(process.history(&key), []);
     assert_eq!(process.entry(&key).progress.unfinished, [0; 0]);
-    process.run(process.schedules.delete(key.clone())).unwrap();
+    process
+        .run(process.schedules.delete(key.clone(), Expected::default()))
+        .unwrap();
     hands.set(START_MS + 3_600_000);
     process.turn();
     assert_eq!(process.runner.begun.lock().unwrap().len(), 1);
@@ -583,7 +587,11 @@ impl World {
             return;
         };
         self.process
-            .run(self.process.schedules.delete(key.clone()))
+            .run(
+                self.process
+                    .schedules
+                    .delete(key.clone(), Expected::default()),
+            )
             .unwrap();
         self.known.remove(&key);
         // What it still runs ends unnoticed.

@@ -17,8 +17,9 @@ pub use self::record::{
     ScheduleKey, ScheduleSettings, Trigger,
 };
 
+use self::record::tag;
 use super::schema::{SCHEDULE_RUNS, SCHEDULE_STATES, SCHEDULES, Tables};
-use super::{Error, Fault, Shared};
+use super::{Error, Expected, Fault, Shared};
 use crate::id::{FunctionName, ScheduleId, TenantId};
 use crate::limits;
 
@@ -33,38 +34,44 @@ impl Schedules {
         Self { shared }
     }
 
-    /// Stores a schedule in place of the one of this name, if there is one; answers it, and
-    /// whether it is new.
+    /// Stores a schedule in place of the one of this name, if there is one that `expected` takes
+    /// it for; answers it, and whether it is new.
     ///
     /// Ticks before this moment are decided when the schedule is new, is enabled anew, or when its
     /// pattern or its time zone is another one.
     ///
     /// # Errors
-    /// [`Error::FunctionNotFound`], [`Error::TooManySchedules`], [`Error::Busy`],
-    /// [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::FunctionNotFound`], [`Error::PreconditionFailed`], [`Error::TooManySchedules`],
+    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// Once polled, it happens even if this future is dropped.
     pub async fn put(
         &self,
         key: ScheduleKey,
         settings: ScheduleSettings,
+        expected: Expected,
     ) -> Result<(ScheduleEntry, bool), Error> {
         let bytes = settings.payload.as_ref().map_or(0, String::len);
-        let write = move |tables: &mut Tables<'_>| put(tables, key, settings);
+        let write = move |tables: &mut Tables<'_>| put(tables, key, settings, &expected);
         self.shared.submit(bytes, write).await
     }
 
-    /// Deletes a schedule and its history.
+    /// Deletes a schedule, if it is what `expected` takes it for, and its history.
     ///
     /// # Errors
-    /// [`Error::ScheduleNotFound`], [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`].
+    /// [`Error::ScheduleNotFound`], [`Error::PreconditionFailed`], [`Error::Busy`],
+    /// [`Error::Unavailable`], [`Error::Closed`].
     /// # Cancel safety
     /// As [`Schedules::put`].
-    pub async fn delete(&self, key: ScheduleKey) -> Result<(), Error> {
+    pub async fn delete(&self, key: ScheduleKey, expected: Expected) -> Result<(), Error> {
         let write = move |tables: &mut Tables<'_>| {
-            if tables.schedules.remove(key.parts())?.is_none() {
+            let Some(known) = stored(tables, &key)? else {
                 return Ok(Err(Error::ScheduleNotFound));
+            };
+            if let Err(refused) = expected.check(&[tag(known.id, known.revision)]) {
+                return Ok(Err(refused));
             }
+            tables.schedules.remove(key.parts())?;
             delete_runs(tables, &key)?;
             Ok(Ok(()))
         };
@@ -335,6 +342,7 @@ fn put(
     tables: &mut Tables<'_>,
     key: ScheduleKey,
     settings: ScheduleSettings,
+    expected: &Expected,
 ) -> Result<Result<(ScheduleEntry, bool), Error>, Fault> {
     let function = (key.tenant.as_str(), key.function.as_str());
     if tables.functions.get(function)?.is_none() {
@@ -345,6 +353,10 @@ fn put(
         let json = tables.schedules.get(key.parts())?;
         json.map(|json| parse(json.value())).transpose()?
     };
+    let present: Vec<String> = before.iter().map(Schedule::tag).collect();
+    if let Err(refused) = expected.check(&present) {
+        return Ok(Err(refused));
+    }
     if before.is_none()
         && let Some(refused) = too_many(tables, &key)?
     {

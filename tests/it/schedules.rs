@@ -560,6 +560,49 @@ async fn with_its_function_a_schedule_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_overwrites_a_schedule_that_they_have_not_seen() {
+    let timed = Timed::start().await;
+    timed.server.deploy("notes", NOTES).await;
+    let path = "/api/v1/tenants/default/functions/notes/schedules/s";
+    let send = async |method: Method, header: &str, tag: &str| {
+        let request = timed.server.request(method, path).header(header, tag);
+        Answer::of(request.body(json!({ "cron": "* * * * *" }).to_string())).await
+    };
+    let put = async |header: &str, tag: &str| send(Method::PUT, header, tag).await;
+    let (absent, wrong) = (put("if-match", "*").await, put("if-match", "s").await);
+    absent.expect_problem(412, "precondition_failed");
+    wrong.expect_problem(400, "bad_request");
+    let made = put("if-none-match", "*").await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let again = put("if-none-match", "*").await;
+    again.expect_problem(412, "precondition_failed");
+    // A run is no edit.
+    let first = made.header("etag").unwrap().to_owned();
+    timed.pass(MINUTE);
+    timed.ended("notes/schedules/s", 1).await;
+    let shown = timed.get("notes/schedules/s").await;
+    assert_eq!(shown.header("etag"), Some(&*first));
+    let edited = put("if-match", &first).await;
+    assert_eq!(edited.status, 200, "{}", edited.text());
+    let second = edited.header("etag").unwrap().to_owned();
+    assert_ne!(first, second);
+    for method in [Method::PUT, Method::DELETE] {
+        for stale in [&*first, &format!("W/{second}")] {
+            let answer = send(method.clone(), "if-match", stale).await;
+            answer.expect_problem(412, "precondition_failed");
+        }
+    }
+    let both = format!("{first}, {second}");
+    assert_eq!(send(Method::DELETE, "if-match", &both).await.status, 204);
+    let gone = send(Method::DELETE, "if-match", &second).await;
+    gone.expect_problem(404, "schedule_not_found");
+    // One of the same name is another one.
+    let made = put("if-none-match", &first).await;
+    assert_eq!(made.status, 201);
+    assert_ne!(made.header("etag"), Some(&*first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_history_is_read_page_by_page() {
     let timed = Timed::start().await;
     timed.server.deploy("notes", NOTES).await;
@@ -587,7 +630,7 @@ async fn a_history_is_read_page_by_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_shows_the_next_times_on_the_clocks_of_the_zone() {
     let timed = Timed::start().await;
-    let path = "/api/v1/schedules/preview";
+    let path = "/api/v1/tenants/default/schedules/preview";
     let ask = async |body: Value| {
         Answer::of(
             timed
@@ -713,7 +756,7 @@ async fn what_the_api_answers_is_in_its_document() {
         ),
         (json!({ "cron": "0 0 1 1 *", "count": 0 }), 400),
     ] {
-        let request = server.request(Method::POST, "/api/v1/schedules/preview");
+        let request = server.request(Method::POST, "/api/v1/tenants/default/schedules/preview");
         let answer = document.check_request(request.body(body.to_string())).await;
         assert_eq!(answer.status, status, "{}", answer.text());
     }

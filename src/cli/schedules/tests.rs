@@ -181,11 +181,21 @@ async fn a_preview_shows_local_times() {
     ] });
     let server = Fake::start(move |_| fake::json(200, &times)).await;
     let ran = server
-        .run(&["schedules", "preview", "30 9 * * MON", "-n", "2"])
+        .run(&[
+            "schedules",
+            "preview",
+            "30 9 * * MON",
+            "-n",
+            "2",
+            "-t",
+            "acme",
+        ])
         .await;
     let expected = "2026-11-23T09:30:00-05:00  in 2 hours\n2026-11-30T09:30:00-05:00  in 3 days\n";
     assert_eq!((ran.out.as_str(), ran.err.as_str()), (expected, ""));
-    let sent: Value = serde_json::from_slice(&server.only().body).unwrap();
+    let seen = server.only();
+    assert_eq!(seen.target, "/api/v1/tenants/acme/schedules/preview");
+    let sent: Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(
         sent,
         json!({ "cron": "30 9 * * MON", "time_zone": "UTC", "count": 2 })

@@ -8,6 +8,7 @@
 //! | `/tenants/{tenant}/keys…` | any | `admin` of the tenant |
 //! | `/tenants/{tenant}/…/versions/{version}/test…` | any | `deploy` |
 //! | `/tenants/{tenant}/…/invoke` | any | `invoke` |
+//! | `/tenants/{tenant}/schedules/preview` | any | `read` |
 //! | `/tenants/{tenant}/…` | GET | `read` |
 //! | `/tenants/{tenant}/…` | other | `deploy` |
 //! | `/v2/functions/{workspace}/run/…` | any | `invoke` in the key's own tenant |
@@ -37,6 +38,9 @@ const INVOKE: &str = "/invoke";
 
 /// Runs a version that need not be active.
 const TEST: &str = "/versions/{version}/test";
+
+/// Shows the next times of a timetable: a question with a body.
+const PREVIEW: &str = "/schedules/preview";
 
 /// What a request needs.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,12 +101,12 @@ impl Need {
     /// Whether what comes of it is written down: whatever may change something.
     pub(super) fn is_audited(&self, method: &Method) -> bool {
         let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let invokes = matches!(
+        let manages_nothing = matches!(
             self,
             Self::OfTenant { scope, .. } | Self::OfOwnTenant { scope, .. }
-                if *scope == Scope::Invoke
+                if matches!(scope, Scope::Invoke | Scope::Read)
         );
-        changes && !invokes && *self != Self::Nothing
+        changes && !manages_nothing && *self != Self::Nothing
     }
 
     /// Lets a principal pass, or says what is missing. `path` is named where nothing is to be
@@ -159,7 +163,7 @@ fn scope(rest: &str, reads: bool) -> Scope {
         Scope::Admin
     } else if rest.ends_with(INVOKE) && !rest.contains("/versions/") {
         Scope::Invoke
-    } else if reads && !rest.contains(TEST) {
+    } else if rest == PREVIEW || (reads && !rest.contains(TEST)) {
         Scope::Read
     } else {
         Scope::Deploy

@@ -113,6 +113,19 @@ pub struct Schedule {
     pub settings: ScheduleSettings,
 }
 
+impl Schedule {
+    /// Changes with every edit: an entity tag without its quotes. How far the schedule has come
+    /// does not change it.
+    pub fn tag(&self) -> String {
+        tag(self.id, self.revision)
+    }
+}
+
+/// See [`Schedule::tag`].
+pub(super) fn tag(id: ScheduleId, revision: u64) -> String {
+    format!("{id}-{revision}")
+}
+
 /// How far a schedule has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {

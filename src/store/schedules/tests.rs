@@ -86,7 +86,7 @@ async fn a_schedule_is_read_as_it_was_written_also_after_reopening() {
     let of = key("f", "s");
     let (put, is_new) = store
         .schedules()
-        .put(of.clone(), settings("* * * * *"))
+        .put(of.clone(), settings("* * * * *"), Expected::default())
         .await
         .unwrap();
     assert!(is_new);
@@ -125,7 +125,10 @@ async fn only_a_new_timetable_makes_the_past_decided() {
             5 => wanted.enabled = true,
             _ => {}
         }
-        let (put, _) = schedules.put(of.clone(), wanted.clone()).await.unwrap();
+        let (put, _) = schedules
+            .put(of.clone(), wanted.clone(), Expected::default())
+            .await
+            .unwrap();
         assert_eq!(put.schedule.revision, change + 1);
         decided.push(put.progress.decided_ms);
         hands.advance(1000);
@@ -138,7 +141,7 @@ async fn a_decision_is_for_the_schedule_that_it_was_made_for() {
     let (_disk, store) = fixture().await;
     let (schedules, of) = (store.schedules(), key("f", "s"));
     let (put, _) = schedules
-        .put(of.clone(), settings("* * * * *"))
+        .put(of.clone(), settings("* * * * *"), Expected::default())
         .await
         .unwrap();
     let id = put.schedule.id;
@@ -187,7 +190,7 @@ async fn the_history_drops_what_is_oldest_and_over() {
     let (_disk, store) = fixture().await;
     let (schedules, of) = (store.schedules(), key("f", "s"));
     let (put, _) = schedules
-        .put(of.clone(), settings("* * * * *"))
+        .put(of.clone(), settings("* * * * *"), Expected::default())
         .await
         .unwrap();
     let kept = u64::try_from(limits::SCHEDULE_RUNS_KEPT).unwrap();
@@ -223,7 +226,7 @@ async fn with_its_function_all_of_a_schedule_is_gone_and_nothing_of_others() {
     deploy(&store, &key("g", "s")).await;
     for of in [key("f", "s"), key("f", "s2"), key("g", "s")] {
         let (put, _) = schedules
-            .put(of.clone(), settings("* * * * *"))
+            .put(of.clone(), settings("* * * * *"), Expected::default())
             .await
             .unwrap();
         let new = tick(60_000, RunState::Queued);
@@ -240,7 +243,7 @@ async fn with_its_function_all_of_a_schedule_is_gone_and_nothing_of_others() {
         0
     );
     let (again, is_new) = schedules
-        .put(key("f", "s"), settings("* * * * *"))
+        .put(key("f", "s"), settings("* * * * *"), Expected::default())
         .await
         .unwrap();
     assert!(is_new);
@@ -250,11 +253,14 @@ async fn with_its_function_all_of_a_schedule_is_gone_and_nothing_of_others() {
     );
     assert_eq!(schedules.runs(&key("g", "s"), None, 10).unwrap().len(), 1);
     let refused = schedules
-        .put(key("none", "s"), settings("* * * * *"))
+        .put(key("none", "s"), settings("* * * * *"), Expected::default())
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::FunctionNotFound);
-    let refused = schedules.delete(key("f", "none")).await.unwrap_err();
+    let refused = schedules
+        .delete(key("f", "none"), Expected::default())
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::ScheduleNotFound);
 }
 
@@ -271,11 +277,18 @@ async fn a_function_has_a_bound_and_so_has_its_tenant() {
         let name = format!("f{number}");
         for schedule in 0..per_function {
             let of = key(&name, &format!("s{schedule}"));
-            schedules.put(of, settings("0 0 1 1 *")).await.unwrap();
+            schedules
+                .put(of, settings("0 0 1 1 *"), Expected::default())
+                .await
+                .unwrap();
         }
         if number == 0 {
             let more = schedules
-                .put(key(&name, "more"), settings("0 0 1 1 *"))
+                .put(
+                    key(&name, "more"),
+                    settings("0 0 1 1 *"),
+                    Expected::default(),
+                )
                 .await;
             let is_full = |error| matches!(error, Error::TooManySchedules { max: 100, .. });
             assert!(more.is_err_and(is_full));
@@ -283,7 +296,7 @@ async fn a_function_has_a_bound_and_so_has_its_tenant() {
     }
     let last = key(&format!("f{functions}"), "s");
     let more = schedules
-        .put(last, settings("0 0 1 1 *"))
+        .put(last, settings("0 0 1 1 *"), Expected::default())
         .await
         .unwrap_err();
     assert!(
