@@ -9,6 +9,7 @@ mod meters;
 mod redactors;
 mod unattended;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use self::account::Account;
+use self::account::{Account, Refusal};
 pub use self::meters::TenantCounts;
 use self::meters::{Meters, Place};
 use self::redactors::Redactors;
@@ -98,6 +99,29 @@ pub struct Answer {
     pub fields: Vec<u8>,
     /// The body.
     pub body: AnswerBody,
+    /// For whoever passes it on.
+    pub record: Record,
+}
+
+/// What is written down about an invocation that has answered: when this is dropped, or when it
+/// has ended if that is later.
+pub struct Record {
+    refusal: Refusal,
+    _account: Option<Account>,
+}
+
+impl Record {
+    /// The answer cannot be passed on, and the caller gets this error instead: so the invocation
+    /// has failed. To be said before the answer is dropped.
+    pub fn refuse(&self, error: &Error) {
+        self.refusal.refuse(error);
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").finish_non_exhaustive()
+    }
 }
 
 /// The body of an answer.
@@ -289,19 +313,30 @@ impl Dispatch {
         let places = self.shared.images.places();
         let id = account.deployment.id;
         let promised = invocation.promised.clone();
+        let refusal = account.refusal.clone();
         let running = async move {
             let finished = image.invoke(invocation).await;
             account.close(&finished).await;
-            finished
+            (finished, account)
         };
         let tasks = self.shared.tasks.clone();
         let mut attended = Attended::new(running.boxed(), head, promised, tasks);
-        let finished = match attended.progress().await {
-            Progress::Finished(finished) => finished,
-            Progress::Answered(head) => return Ok(answer(head, Some(attended.go_on()))),
+        let (finished, account) = match attended.progress().await {
+            Progress::Finished(ran) => *ran,
+            Progress::Answered(head) => {
+                let record = Record {
+                    refusal,
+                    _account: None,
+                };
+                return Ok(answer(head, Some(attended.go_on()), record));
+            }
+        };
+        let record = Record {
+            refusal,
+            _account: Some(account),
         };
         match attended.take_head() {
-            Some(head) => Ok(answer(head, None)),
+            Some(head) => Ok(answer(head, None, record)),
             None => {
                 let translate = |place: &str| places.translate_place(id, place);
                 Err(unanswered(finished.outcome, translate))
@@ -563,7 +598,7 @@ impl Permits {
     }
 }
 
-fn answer(head: Head, hang_up: Option<HangUp>) -> Answer {
+fn answer(head: Head, hang_up: Option<HangUp>, record: Record) -> Answer {
     let body = match head.body {
         Ok(whole) => {
             // Everything is here: what goes on afterwards is not the client's.
@@ -578,6 +613,7 @@ fn answer(head: Head, hang_up: Option<HangUp>) -> Answer {
         status: head.status,
         fields: head.fields,
         body,
+        record,
     }
 }
 

@@ -25,6 +25,7 @@ Examples:
   ampoule call greet --data '{\"name\": \"Ada\"}'
   ampoule call greet -d @event.json --tenant acme
   jq .payload hook.json | ampoule call greet -d @-
+  ampoule call greet --version 3      # active or not; this needs the key for deploying
 
 The result goes to stdout as JSON, what the function logged to stderr. --json prints both, with the
 time that it took and what it cost. Requests, as opposed to events, are sent with `ampoule invoke`.")]
@@ -34,6 +35,9 @@ pub struct CallArgs {
     /// Event as JSON: the text itself, @FILE or @- for stdin [default: {}]
     #[arg(long, short, value_name = "JSON", allow_hyphen_values = true)]
     data: Option<String>,
+    /// Number of the version to call, as `ampoule versions` shows it [default: the active one]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "NUMBER")]
+    version: Option<u64>,
     /// Print the server's answer as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -64,7 +68,9 @@ pub(super) async fn run(args: &CallArgs, terminal: &mut Terminal) -> Result<(), 
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&event) {
         return Err(CliError::usage(format!("the event is not JSON: {error}")));
     }
-    let path = format!("{}/invoke", function_path(tenant, function));
+    let version = args.version.map(|version| format!("/versions/{version}"));
+    let function_path = function_path(tenant, function);
+    let path = format!("{function_path}{}/invoke", version.unwrap_or_default());
     let timeout = Duration::from_millis(Limits::MAX.wall_ms) + SPARE;
     let request = client
         .control(Method::POST, &path)

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use super::{Call, Permits, Shared};
@@ -29,6 +29,7 @@ pub(super) struct Account {
     pub(super) deployment: Arc<Deployment>,
     pub(super) id: InvocationId,
     pub(super) log: LogBuffer,
+    pub(super) refusal: Refusal,
     pub(super) meter: Meter,
     /// The spans, if the trace is recorded.
     pub(super) recording: Option<Recording>,
@@ -53,6 +54,25 @@ struct Facts {
     trace_id: u128,
 }
 
+/// Whether what the function answered turned out to be nothing that can be passed on; for whoever
+/// passes it on.
+#[derive(Clone)]
+pub(super) struct Refusal {
+    code: Arc<OnceLock<Code>>,
+    log: LogBuffer,
+}
+
+impl Refusal {
+    /// The caller gets this error in the place of what the function answered. The first one counts,
+    /// and an invocation that has failed has done so for its own reason.
+    pub(super) fn refuse(&self, error: &Error) {
+        if self.code.set(error.code).is_ok() {
+            let line = format!("{}: {}", error.code, error.detail);
+            self.log.push_final(&line);
+        }
+    }
+}
+
 /// How it ended, when it was not dropped half-way.
 struct Ended {
     code: Option<Code>,
@@ -74,6 +94,10 @@ impl Account {
             shared: Arc::clone(shared),
             deployment,
             id: call.id,
+            refusal: Refusal {
+                code: Arc::default(),
+                log: log.clone(),
+            },
             log,
             meter: Meter::default(),
             begun_at: recording.is_some().then(clock::now),
@@ -210,10 +234,16 @@ impl Account {
         left: &mut usize,
     ) -> InvocationRecord {
         let ended = self.ended.take();
-        let (outcome, code) = match &ended {
-            None => (Ending::Cancelled, None),
-            Some(Ended { code: None, .. }) => (Ending::Success, None),
-            Some(Ended { code, .. }) => (Ending::Error, *code),
+        let refused = self.refusal.code.get().copied();
+        let code = ended.as_ref().and_then(|ended| ended.code);
+        if code.is_none() && refused.is_some() {
+            self.shared.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        let code = code.or(refused);
+        let outcome = match (&ended, code) {
+            (_, Some(_)) => Ending::Error,
+            (Some(_), None) => Ending::Success,
+            (None, None) => Ending::Cancelled,
         };
         let error = ended.and_then(|ended| ended.failure);
         let error = error.map(|failure| self.texts(redactor).error(failure, left));
@@ -227,7 +257,7 @@ impl Account {
             kind: facts.kind,
             method: std::mem::take(&mut facts.method),
             target: cut_to(target, RECORD_TARGET_BYTES_MAX),
-            status: spent.usage.status,
+            status: spent.usage.status.filter(|_| refused.is_none()),
             outcome,
             code: code.map(|code| Cow::Borrowed(code.as_str())),
             error,

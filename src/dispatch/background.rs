@@ -15,14 +15,18 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::account::Account;
 use crate::host::{Head, Promised, ResponseBody};
 use crate::sandbox::Finished;
+
+/// An invocation that has ended, and its account, which writes the record when it is dropped.
+pub(super) type Ran = (Finished, Account);
 
 /// An invocation that is polled where its answer is waited for.
 ///
 /// Dropping it ends the invocation, unless that promised work: then it goes on as a task.
 pub(super) struct Attended {
-    running: Option<BoxFuture<'static, Finished>>,
+    running: Option<BoxFuture<'static, Ran>>,
     head: Option<oneshot::Receiver<Head>>,
     promised: Promised,
     tasks: TaskTracker,
@@ -31,14 +35,14 @@ pub(super) struct Attended {
 /// What an invocation came to first.
 pub(super) enum Progress {
     /// Its end.
-    Finished(Finished),
+    Finished(Box<Ran>),
     /// An answer; it goes on.
     Answered(Head),
 }
 
 impl Attended {
     pub(super) fn new(
-        running: BoxFuture<'static, Finished>,
+        running: BoxFuture<'static, Ran>,
         head: oneshot::Receiver<Head>,
         promised: Promised,
         tasks: TaskTracker,
@@ -58,7 +62,7 @@ impl Attended {
         };
         let progress = tokio::select! {
             biased;
-            finished = running => Progress::Finished(finished),
+            ran = running => Progress::Finished(Box::new(ran)),
             Ok(head) = head => Progress::Answered(head),
         };
         if matches!(progress, Progress::Finished(_)) {
@@ -79,7 +83,7 @@ impl Attended {
             let gone = gone.clone();
             self.tasks.spawn(async move {
                 tokio::select! {
-                    _finished = running => {}
+                    _ran = running => {}
                     () = gone.cancelled() => {}
                 }
             });
@@ -98,7 +102,8 @@ impl Drop for Attended {
         };
         // Outside of the runtime nothing goes on anyway.
         if let (true, Ok(runtime)) = (self.promised.is_set(), Handle::try_current()) {
-            self.tasks.spawn_on(running, &runtime);
+            self.tasks
+                .spawn_on(async move { drop(running.await) }, &runtime);
         }
     }
 }

@@ -131,16 +131,20 @@ impl Dispatch {
         } = self.begin_with(kind, call, extras).await?;
         let finished = image.invoke(invocation).await;
         account.close(&finished).await;
-        let logs = account.take_lines();
-        account.keep(logs.clone());
         let cost = Cost::of(&finished);
         // A result that was handed over stands, whatever the function did afterwards.
         let result = match head.try_recv() {
-            Ok(head) => head.body.map_err(|_stream| not_json("it is a stream")),
+            Ok(head) => {
+                let whole = head.body.map_err(|_stream| not_json("it is a stream"));
+                let result = whole.and_then(check_result);
+                result.inspect_err(|failed| account.refusal.refuse(&failed.error))
+            }
             Err(_none) => Err(account.failed(finished.outcome)),
         };
+        let logs = account.take_lines();
+        account.keep(logs.clone());
         Ok(Completed {
-            result: result.and_then(check_result),
+            result,
             logs,
             duration: begun_at.elapsed(),
             cost,

@@ -5,6 +5,7 @@
 //! survive.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -17,16 +18,16 @@ use utoipa::ToSchema;
 
 use super::Http;
 use super::body::Unread;
-use super::invoke::{INVOCATION, peer, trace_of};
+use super::invoke::{peer, sign, trace_of};
 use super::openapi::ProblemBody;
-use super::path::OfFunction;
+use super::path::{OfFunction, OfVersion};
 use super::problem::Problem;
 use crate::clock;
 use crate::dispatch::{Call, Caller, Completed, Cost, Exception};
 use crate::error::Error;
-use crate::id::InvocationId;
+use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::kind::Kind;
-use crate::store::{Level, LogLine};
+use crate::store::{Level, LogLine, RecordedKind};
 
 /// What an event function answered, and what that took.
 #[derive(Serialize, ToSchema)]
@@ -136,18 +137,73 @@ pub(super) async fn call(
     OfFunction(tenant, function): OfFunction,
     request: Request,
 ) -> Response {
+    respond_to(&http, (tenant, function, None), request).await
+}
+
+/// `POST …/functions/{function}/versions/{version}/invoke`: calls a version of an event function
+/// that need not be active.
+///
+/// # Cancel safety
+/// As [`call`].
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/functions/{function}/versions/{version}/invoke",
+    operation_id = "call_event_version",
+    tag = "events",
+    summary = "Call a version of an event function, active or not",
+    params(OfVersion),
+    request_body(
+        content = Option<Value>,
+        content_type = "application/json",
+        description = "The event: at most `request_body_bytes` of the function's limits"
+    ),
+    responses(
+        (status = 200, description = "The result, and what it took", body = AnswerBody),
+        (
+            status = 409, description = "`kind_mismatch`", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 500, description = "The function threw (`exception` says what), or \
+            has no result that can be answered",
+            body = ProblemBody, content_type = "application/problem+json"
+        ),
+        (
+            status = 504, description = "`wall_exceeded` or `cpu_exceeded`", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 507, description = "`memory_exceeded`", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
+    )
+)]
+pub(super) async fn test(
+    State(http): State<Arc<Http>>,
+    OfVersion(tenant, function, version): OfVersion,
+    request: Request,
+) -> Response {
+    respond_to(&http, (tenant, function, Some(version)), request).await
+}
+
+async fn respond_to(
+    http: &Http,
+    (tenant, function, version): (TenantId, FunctionName, Option<u64>),
+    request: Request,
+) -> Response {
     let id = InvocationId::new(clock::now_ms());
+    let chosen = Arc::new(AtomicU64::new(0));
     let (parts, body) = request.into_parts();
     let body = Unread::new(&parts.headers, body, http.tasks.clone());
     let call = Call {
         id,
         tenant: tenant.clone(),
         function,
-        version: None,
-        chosen: Arc::default(),
+        version,
+        chosen: Arc::clone(&chosen),
         method: parts.method.to_string(),
         target: "/".to_owned(),
-        recorded_as: None,
+        recorded_as: version.map(|_| RecordedKind::Test),
         trace: trace_of(id, &parts.headers),
         // The key to the control plane is among the request's: none of them are the function's.
         fields: Vec::new(),
@@ -162,8 +218,7 @@ pub(super) async fn call(
             .with_exception(exception)
             .into_response()
     });
-    let value = HeaderValue::try_from(id.to_string()).expect("an id is ASCII");
-    response.headers_mut().insert(INVOCATION, value);
+    sign(response.headers_mut(), id, &chosen);
     response
 }
 

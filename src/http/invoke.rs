@@ -28,11 +28,12 @@ use super::{Http, Peer, fields, invoke_key, panic_error};
 use crate::dispatch::{Answer, AnswerBody, Call, Caller};
 use crate::error::{Code, Error};
 use crate::id::{FunctionName, InvocationId, TenantId};
+use crate::store::RecordedKind;
 use crate::trace::Context;
 use crate::{clock, limits};
 
 /// Names the invocation, on every answer of the data plane.
-pub(super) const INVOCATION: HeaderName = HeaderName::from_static("x-ampoule-invocation");
+const INVOCATION: HeaderName = HeaderName::from_static("x-ampoule-invocation");
 /// Names the version that answered, once it is known.
 const VERSION: HeaderName = HeaderName::from_static("x-ampoule-version");
 /// What a version that is tested gets as `authorization`.
@@ -157,7 +158,7 @@ async fn answer(
         function: target.function,
         version: target.version,
         chosen,
-        recorded_as: None,
+        recorded_as: target.version.map(|_| RecordedKind::Test),
         trace,
         fields: fields::of_request(&parts)?,
         peer: peer(&parts, http.trust_proxy),
@@ -320,8 +321,11 @@ fn respond(
     answer: Answer,
     is_head: bool,
 ) -> Result<Response, Error> {
-    let status = status(answer.status)?;
-    let mut headers = fields::of_answer(&answer.fields)?;
+    let head = status(answer.status).and_then(|status| {
+        let headers = fields::of_answer(&answer.fields)?;
+        Ok((status, headers))
+    });
+    let (status, mut headers) = head.inspect_err(|error| answer.record.refuse(error))?;
     // For whole bodies the server counts; else the function's word is all there is.
     let length = headers.remove(CONTENT_LENGTH);
     let has_no_body = matches!(

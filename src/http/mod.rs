@@ -272,6 +272,7 @@ fn routes() -> OpenApiRouter<Arc<Http>> {
         )
         .routes(routes!(logs::logs))
         .routes(routes!(events::call))
+        .routes(routes!(events::test))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::show, schedules::put, schedules::delete))
         .routes(routes!(schedules::runs))

@@ -340,6 +340,64 @@ async fn each_kind_is_called_in_its_own_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_called_before_it_is_active() {
+    let server = Server::start().await;
+    deploy(&server, "f", "() => 1").await;
+    let settings = json!({ "activate": false });
+    let source = "(event) => { console.log('new'); return event.x * 2; }";
+    deploy_with(&server, "f", source, settings).await;
+    let call_version = |version: u64| {
+        let path = format!("/api/v1/tenants/default/functions/f/versions/{version}/invoke");
+        Answer::of(server.request(Method::POST, &path).body(r#"{"x":21}"#))
+    };
+    let tested = call_version(2).await.expect_status(200);
+    assert_eq!(tested.json()["result"], 42);
+    assert_eq!(tested.json()["logs"][0]["message"], "new");
+    assert_eq!(tested.header("x-ampoule-version"), Some("2"));
+    let active = call(&server, "f", "{}").await;
+    assert_eq!(active.json()["result"], 1);
+    assert_eq!(active.header("x-ampoule-version"), Some("1"));
+    // A trial is recorded as one.
+    server.app.store.logs().flush().await;
+    let path = "/api/v1/tenants/default/functions/f/invocations";
+    let records = Answer::of(server.request(Method::GET, path)).await.json();
+    let kinds = [0, 1].map(|at| records["invocations"][at]["kind"].clone());
+    assert_eq!(kinds, [json!("event"), json!("test")]);
+    let absent = call_version(3).await;
+    absent.expect_problem(404, "version_not_found");
+    server
+        .deploy("f", "module.exports = (req, res) => res.end()")
+        .await;
+    let of_requests = call_version(3).await;
+    of_requests.expect_problem(409, "kind_mismatch");
+    // The other way round as well.
+    let path = "/api/v1/tenants/default/functions/f/versions/2/test/";
+    let of_events = Answer::of(server.request(Method::POST, path)).await;
+    of_events.expect_problem(409, "kind_mismatch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_rate_is_used_up_calls_none_of_its_functions() {
+    let server = Server::start().await;
+    deploy(&server, "f", "() => 1").await;
+    let quotas = json!({ "quotas": { "requests_per_minute": 1 } });
+    let request = server.request(Method::PATCH, "/api/v1/tenants/default");
+    let changed = Answer::of(request.body(quotas.to_string())).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(result_text(&server, "f", "{}").await, "1");
+    let path = "/api/v1/tenants/default/functions/f/versions/1/invoke";
+    for request in [
+        call_for(&server, "default", "f", "{}"),
+        server.request(Method::POST, path),
+    ] {
+        let refused = Answer::of(request).await;
+        let after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&after), "{after}");
+        refused.expect_problem(429, "rate_limited");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_function_sees_nothing_of_the_request_that_called_it() {
     let server = Server::start().await;
     let source = "async (event, ...more) => [more.length, typeof req, typeof res]";

@@ -44,6 +44,47 @@ fn encoded(query: &str) -> String {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_passed_on_is_recorded_as_a_failure() {
+    let server = Server::start().await;
+    let nest = "(n) => { let a = 0; for (let i = 0; i < n; i++) a = [a]; return a; }";
+    crate::events::deploy(&server, "nest", nest).await;
+    let answer = crate::events::call(&server, "nest", "101").await;
+    answer.expect_problem(500, "result_invalid");
+    // No length at all, of an answer that is whole and of one that is not.
+    let length = "res.set('content-length', 'soon');";
+    for (name, sends) in [
+        ("whole", "res.end('x');"),
+        (
+            "streamed",
+            "res.write('x'); setTimeout(() => res.end(), 5);",
+        ),
+    ] {
+        let source = format!("module.exports = (req, res) => {{ {length} {sends} }};");
+        server.deploy(name, &source).await;
+        let answer = Answer::of(server.invoke(name)).await;
+        answer.expect_problem(500, "response_invalid");
+    }
+    for (name, code) in [
+        ("nest", "result_invalid"),
+        ("whole", "response_invalid"),
+        ("streamed", "response_invalid"),
+    ] {
+        let record = only(&server, name).await;
+        for (field, expected) in [
+            ("outcome", json!("error")),
+            ("code", json!(code)),
+            ("status", json!(500)),
+            ("lines", json!(1)),
+        ] {
+            assert_eq!(record[field], expected, "{name}: {field}: {record}");
+        }
+        let line = server.log_with(name, code).await.pop().unwrap();
+        assert_eq!(line["level"], "error", "{line}");
+    }
+    assert_eq!(server.status().await["invocations"]["failed"], 3);
+}
+
+#[tokio::test]
 async fn a_request_is_recorded_with_what_it_asked_and_what_it_cost() {
     let server = Server::start().await;
     let source = "module.exports = async (req, res) => {

@@ -48,6 +48,15 @@ async fn without_data_the_event_is_empty_and_json_shows_all() {
 }
 
 #[tokio::test]
+async fn a_version_is_called_by_its_number() {
+    let server = Fake::start(|_| json(200, &answer())).await;
+    let ran = server.run(&["call", "greet", "--version", "3"]).await;
+    assert_eq!(ran.exit, 0, "{}", ran.err);
+    let path = "/api/v1/tenants/default/functions/greet/versions/3/invoke";
+    assert_eq!(server.only().target, path);
+}
+
+#[tokio::test]
 async fn what_is_no_json_is_not_sent() {
     let server = Fake::start(|_| json(200, &answer())).await;
     let ran = server.run(&["call", "greet", "-d", "{name: 'Ada'}"]).await;

@@ -6,7 +6,7 @@
 //! | `/tenants/{tenant}` | GET | `read` |
 //! | `/tenants/{tenant}` | other | `admin` of the server: quotas are its |
 //! | `/tenants/{tenant}/keys…` | any | `admin` of the tenant |
-//! | `/tenants/{tenant}/…/versions/{version}/test…` | any | `deploy` |
+//! | `/tenants/{tenant}/…/versions/{version}/test…`, `…/invoke` | any | `deploy` |
 //! | `/tenants/{tenant}/…/invoke` | any | `invoke` |
 //! | `/tenants/{tenant}/schedules/preview` | any | `read` |
 //! | `/tenants/{tenant}/…` | GET | `read` |
