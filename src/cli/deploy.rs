@@ -68,10 +68,6 @@ pub struct DeployArgs {
     name: Option<FunctionName>,
     #[command(flatten)]
     tenant: TenantArgs,
-    /// What the function is for: request, or event for one that is called with an event
-    #[arg(long, value_name = "KIND", default_value = "request", value_parser = ["request", "event"],
-        hide_default_value = true, hide_possible_values = true)]
-    kind: String,
     #[command(flatten)]
     settings: SettingsArgs,
     /// Only store the new version: the one that is active goes on answering
@@ -95,9 +91,6 @@ pub(super) async fn run(args: &DeployArgs, terminal: &mut Terminal) -> Result<()
         None => name_of(&args.path)?,
     };
     let mut settings = args.settings.read()?;
-    if args.kind != "request" {
-        settings.insert("kind".to_owned(), json!(args.kind));
-    }
     settings.insert("activate".to_owned(), json!(!args.no_activate));
     let settings = settings_header(&Value::Object(settings))?;
     let mut packages = Packages::default();
@@ -192,7 +185,7 @@ fn show(
         let name = if index == 0 { "evaluation" } else { "" };
         out.line(&format!("{}{text}", label(name)))?;
     }
-    if version.active && args.kind == "event" {
+    if version.active && args.settings.is_event() {
         out.line(&format!(
             "{}ampoule call {name} -d '{{}}'{tenant}",
             label("try")

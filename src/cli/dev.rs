@@ -33,6 +33,7 @@ use crate::config::{Config, RawConfig, WorkspaceConfig};
 use crate::deploy::{Deployed, Settings, Upload, UploadKind};
 use crate::error::Error;
 use crate::id::{FunctionName, TenantId};
+use crate::kind::Kind;
 use crate::policies::Preset;
 use crate::server::{self, HttpSettings};
 use crate::store::{Evaluation, Expected, LogLine};
@@ -266,11 +267,18 @@ impl Development {
     }
 
     fn introduce(&self, unwatched: Option<&notify::Error>) -> anyhow::Result<()> {
-        let url = format!("{}/invoke/{}", self.url, self.name);
+        let is_event = self.settings.kind == Kind::Event;
+        let url = if is_event {
+            let path = "api/v1/tenants/default/functions";
+            format!("{}/{path}/{}/invoke", self.url, self.name)
+        } else {
+            format!("{}/invoke/{}", self.url, self.name)
+        };
+        let data = if is_event { " -d '{}'" } else { "" };
         self.say(|terminal| {
             let out = &mut terminal.out;
             out.line(&format!("  url   {url}"))?;
-            out.line(&format!("  try   curl {}", shell_word(&url)))?;
+            out.line(&format!("  try   curl {}{data}", shell_word(&url)))?;
             let path = self.path.display().to_string();
             match unwatched {
                 None => out.line(&format!(

@@ -294,6 +294,7 @@ Examples:
   ampoule dev hello.js
   ampoule dev ./shop --env CURRENCY=EUR --listen 127.0.0.1:0    # 0: any free port
   ampoule dev ./shop --env-file .env --route /items/:id --limit wall_ms=5000
+  ampoule dev greet.js --kind event    # called with events instead of requests
 
 The function is loaded again whenever a file changes, and its log is written to the terminal.
 What does not load is told, and the version before it goes on answering. Nothing is kept: kv is

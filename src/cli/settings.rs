@@ -25,6 +25,10 @@ pub(super) const LIMIT_NAMES: [&str; 7] = [
 /// Settings of a function.
 #[derive(Args, Debug)]
 pub struct SettingsArgs {
+    /// What the function is for: request, or event for one that is called with an event
+    #[arg(long, value_name = "KIND", default_value = "request", value_parser = ["request", "event"],
+        hide_default_value = true, hide_possible_values = true)]
+    kind: String,
     /// Environment variable of the function; may be given many times
     #[arg(long, short, value_name = "NAME=VALUE", value_parser = parse_env)]
     pub(super) env: Vec<(String, String)>,
@@ -50,6 +54,11 @@ pub struct SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// Whether the function is called with events.
+    pub(super) fn is_event(&self) -> bool {
+        self.kind == "event"
+    }
+
     /// The settings as the server takes them, without those that are not given.
     ///
     /// # Errors
@@ -84,6 +93,9 @@ impl SettingsArgs {
         }
         if !limits.is_empty() {
             settings.insert("limits".to_owned(), Value::Object(limits));
+        }
+        if self.is_event() {
+            settings.insert("kind".to_owned(), json!(self.kind));
         }
         if let Some(entry) = &self.entry {
             settings.insert("entry".to_owned(), json!(entry));

@@ -95,6 +95,7 @@ fn curl_line(text: &str) -> String {
     let command = line.unwrap_or_else(|| panic!("no line to try:\n{text}"));
     let url = command.trim().strip_prefix("curl ");
     let url = url.unwrap_or_else(|| panic!("{command}"));
+    let url = url.split(" -d ").next().unwrap_or_default();
     url.trim_matches('\'').to_owned()
 }
 
@@ -608,7 +609,8 @@ async fn a_key_is_needed_where_the_server_has_one_and_never_reaches_a_function()
 #[tokio::test(flavor = "multi_thread")]
 async fn help_and_version_are_results_and_a_wrong_flag_is_not() {
     let commands = [
-        "serve", "dev", "deploy", "invoke", "logs", "versions", "activate", "delete", "list",
+        "serve", "dev", "deploy", "invoke", "call", "logs", "versions", "activate", "delete",
+        "list", "bindings",
     ];
     let all = run(&mut ampoule(&["--help"])).await.expect(0);
     for command in commands {
@@ -623,6 +625,52 @@ async fn help_and_version_are_results_and_a_wrong_flag_is_not() {
     let ended = run(&mut ampoule(&["--version"])).await.expect(0);
     let version = format!("ampoule {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(ended.out, version);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_function_is_deployed_bound_and_called() {
+    let desk = Desk::new().await;
+    let source = "async (event) => { console.log('hi'); return [event.name, typeof log]; }";
+    desk.write("greet.js", source);
+    let out = desk.ok(&["deploy", "greet.js", "--kind", "event"]).await;
+    assert!(out.contains("ampoule call greet -d '{}'"), "{out}");
+    let ada = ["call", "greet", "-d", r#"{"name":"Ada"}"#];
+    let ended = desk.run(&ada).await.expect(0);
+    assert_eq!(ended.out, "[\"Ada\",\"undefined\"]\n");
+    assert!(ended.err.contains("hi"), "{ended:?}");
+    let key = "x-key: s3cret";
+    desk.ok(&["bindings", "set", "log", "http://127.0.0.1:1/", "-H", key])
+        .await;
+    let ended = desk.run(&ada).await.expect(0);
+    assert_eq!(ended.out, "[\"Ada\",\"function\"]\n");
+    let listed = desk.ok(&["bindings", "list"]).await;
+    let shown = desk.json(&["bindings", "show", "log"]).await;
+    assert_eq!(shown["headers"], json!(["x-key"]));
+    assert!(!format!("{listed}{shown}").contains("s3cret"), "{listed}");
+    desk.ok(&["bindings", "delete", "log", "--yes"]).await;
+    let again = ["bindings", "delete", "log", "--yes"];
+    let ended = desk.run(&again).await.expect(1);
+    assert!(ended.err.contains("ampoule bindings list"), "{ended:?}");
+    // Each kind says how it is called.
+    let ended = desk.run(&["invoke", "greet"]).await.expect(1);
+    assert!(ended.err.contains("function_not_found"), "{ended:?}");
+    desk.deploy("hello", HELLO).await;
+    let ended = desk.run(&["call", "hello"]).await.expect(1);
+    assert!(ended.err.contains("ampoule invoke hello"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_calls_event_functions_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("greet.js");
+    std::fs::write(&file, "(event) => event.name ?? 'nobody'").unwrap();
+    let dev = Dev::start(&file, &["--kind", "event"]).await;
+    assert!(dev.url.ends_with("/functions/greet/invoke"), "{}", dev.url);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let call = client.post(&dev.url).body(r#"{"name":"Ada"}"#);
+    let text = call.send().await.unwrap().text().await.unwrap();
+    assert!(text.starts_with(r#"{"result":"Ada","#), "{text}");
+    dev.stop(Signal::INT).await;
 }
 
 /// A running `ampoule dev`, with a folder of its own for temporary files.
