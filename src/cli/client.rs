@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::problem::{CliError, Problem, Subject};
 use crate::id::{FunctionName, TenantId};
+use crate::secret::Token;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,6 +115,8 @@ pub(super) struct Version {
     #[serde(default)]
     pub(super) source_bytes: u64,
     #[serde(default)]
+    pub(super) requires_key: bool,
+    #[serde(default)]
     pub(super) log: Vec<Line>,
 }
 
@@ -134,6 +137,8 @@ pub(super) struct Line {
 pub(super) struct Client {
     base: Url,
     key: Option<HeaderValue>,
+    /// The same without a scheme, if it is one of those that functions may require.
+    invoke_key: Option<HeaderValue>,
     http: reqwest::Client,
 }
 
@@ -159,8 +164,15 @@ impl Client {
             .build()
             .map_err(|error| CliError::usage(format!("no HTTP client can be made: {error}")))?;
         let key = args.key.as_deref().filter(|key| !key.is_empty());
-        let key = key.map(bearer).transpose()?;
-        Ok(Self { base, key, http })
+        let invoke_key = key.filter(|key| Token::is_meant(key));
+        Ok(Self {
+            base,
+            key: key
+                .map(|key| secret_value(&format!("Bearer {key}")))
+                .transpose()?,
+            invoke_key: invoke_key.map(secret_value).transpose()?,
+            http,
+        })
     }
 
     /// A request to `path` of the control plane, for example `tenants/default/functions`.
@@ -200,8 +212,13 @@ impl Client {
     }
 
     /// A request to the data plane; without a time limit, the server has one for each function.
+    /// It has the key if that is an API key; the operator's own is nothing for functions.
     pub(super) fn data(&self, method: Method, url: Url) -> RequestBuilder {
-        self.http.request(method, url)
+        let request = self.http.request(method, url);
+        match &self.invoke_key {
+            Some(key) => request.header("x-api-key", key.clone()),
+            None => request,
+        }
     }
 
     /// The address at which a function is invoked; `rest` is what follows its name: nothing,
@@ -442,8 +459,8 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn bearer(key: &str) -> Result<HeaderValue, CliError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+fn secret_value(text: &str) -> Result<HeaderValue, CliError> {
+    let mut value = HeaderValue::from_str(text)
         .map_err(|_| CliError::usage("the key holds characters that no header may have"))?;
     value.set_sensitive(true);
     Ok(value)

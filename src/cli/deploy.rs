@@ -195,9 +195,14 @@ fn show(
         out.line(&format!("{}{url}{}", label("url"), printable(pattern)))?;
         let example = format!("{url}{}", example_path(pattern));
         out.line(&format!(
-            "{}curl {}",
+            "{}curl {}{}",
             label("try"),
-            output::shell_word(&example)
+            output::shell_word(&example),
+            if version.requires_key {
+                " -H \"x-api-key: $KEY\""
+            } else {
+                ""
+            }
         ))?;
     } else {
         let number = version.version;

@@ -169,6 +169,28 @@ async fn an_answer_that_breaks_off_is_told() {
 }
 
 #[tokio::test]
+async fn an_api_key_is_shown_to_the_platform_and_the_operators_own_is_not() {
+    let server = Fake::start(|_| fake::answer(200, "text/plain", "ok")).await;
+    server.run(&["invoke", "hello", "--key", "amp_1"]).await;
+    server.run(&["invoke", "hello", "--key", "root"]).await;
+    let own = ["invoke", "hello", "--key", "amp_1", "-H", "x-api-key: own"];
+    server.run(&own).await;
+    let keys: Vec<Option<String>> = server
+        .seen()
+        .iter()
+        .map(|seen| seen.header("x-api-key").map(str::to_owned))
+        .collect();
+    let expected = [Some("amp_1"), None, Some("own")];
+    assert_eq!(keys, expected.map(|key| key.map(str::to_owned)));
+    assert!(
+        server
+            .seen()
+            .iter()
+            .all(|seen| seen.header("authorization").is_none())
+    );
+}
+
+#[tokio::test]
 async fn redirects_are_answers() {
     let server = Fake::start(|_| fake::answer(302, "text/plain", "there")).await;
     let ran = server.run(&["invoke", "hello"]).await;
