@@ -305,6 +305,7 @@ fn kv_reply<'js>(ctx: &Ctx<'js>, reply: kv::Reply) -> Result<Value<'js>> {
 fn kv_error(error: &kv::Error) -> (String, String) {
     let (code, message) = match error {
         kv::Error::Invalid(detail) => ("kv_invalid", detail.as_str()),
+        kv::Error::Quota(detail) => ("quota_exceeded", detail.as_str()),
         kv::Error::NotANumber => ("kv_not_a_number", "the value is not a number"),
         kv::Error::Busy => ("storage_busy", "too many writes are waiting"),
         kv::Error::Unavailable => ("storage_unavailable", "the store cannot be reached"),

@@ -107,8 +107,8 @@ fn error(error: store::Error) -> kv::Error {
         store::Error::KeyLength { .. }
         | store::Error::ValueTooLarge { .. }
         | store::Error::ExpiryTooFar
-        | store::Error::QuotaExceeded { .. }
         | store::Error::NotFinite => kv::Error::Invalid(error.to_string()),
+        store::Error::QuotaExceeded { .. } => kv::Error::Quota(error.to_string()),
         other => {
             tracing::error!(error = %other, "kv");
             kv::Error::Unavailable

@@ -149,7 +149,7 @@ async fn writes_beyond_the_quota_of_kv_are_refused_and_can_be_caught() {
         .expect(200, "ok");
     Answer::of(server.invoke_for("a", "f?k=b&n=0"))
         .await
-        .expect(500, "kv_invalid");
+        .expect(500, "quota_exceeded");
     Answer::of(server.invoke_for("a", "f?k=a&n=996"))
         .await
         .expect(200, "ok");

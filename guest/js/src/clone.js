@@ -8,57 +8,48 @@ import {
   ArrayBufferIsView,
   ArrayBufferSlice,
   ArrayIsArray,
+  DataViewBuffer,
+  DataViewByteLength,
+  DataViewByteOffset,
+  MapPrototypeSet,
   ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor,
   ObjectGetPrototypeOf,
   ObjectKeys,
   ObjectPrototypeToString,
+  TypedArrayBuffer,
+  TypedArrayByteOffset,
   TypedArrayTag,
   isObject,
   uncurryThis,
 } from './primordials.js';
 import { blobCopy } from './blob.js';
 import { DOMException, domExceptionCopy } from './dom-exception.js';
+import {
+  ERRORS,
+  VIEWS,
+  dateTime,
+  eachOfMap,
+  eachOfSet,
+  mapSize,
+  regExpFlags,
+  regExpSource,
+  setAdd,
+  setSize,
+  slot,
+  typedLength,
+} from './slots.js';
 import { missingArgs } from './webidl.js';
 
-const getter = (proto, name) => uncurryThis(ObjectGetOwnPropertyDescriptor(proto, name).get);
-const mapSize = getter(Map.prototype, 'size');
-const setSize = getter(Set.prototype, 'size');
-const eachOfMap = uncurryThis(Map.prototype.forEach);
-const eachOfSet = uncurryThis(Set.prototype.forEach);
-const dateTime = uncurryThis(Date.prototype.getTime);
-const regExpSource = getter(RegExp.prototype, 'source');
-const regExpFlags = getter(RegExp.prototype, 'flags');
-const dataViewBuffer = getter(DataView.prototype, 'buffer');
-const dataViewOffset = getter(DataView.prototype, 'byteOffset');
-const dataViewLength = getter(DataView.prototype, 'byteLength');
-const TypedArray = ObjectGetPrototypeOf(Uint8Array);
-const typedBuffer = getter(TypedArray.prototype, 'buffer');
-const typedOffset = getter(TypedArray.prototype, 'byteOffset');
-const typedLength = getter(TypedArray.prototype, 'length');
 const BOXES = [Number, String, Boolean, BigInt, Symbol].map((type) => [
   type,
   uncurryThis(type.prototype.valueOf),
 ]);
 const ObjectPrototype = Object.prototype;
 const ObjectHasOwn = Object.hasOwn;
-const mapSet = uncurryThis(Map.prototype.set);
-const setAdd = uncurryThis(Set.prototype.add);
 // Newer than the Node.js that the tests of this layer run in.
 const transferBuffer =
   ArrayBuffer.prototype.transfer === undefined ? null : uncurryThis(ArrayBuffer.prototype.transfer);
-
-const byName = (types) => Object.fromEntries(types.map((type) => [type.name, type]));
-const ERRORS = {
-  __proto__: null,
-  ...byName([EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]),
-};
-const VIEWS = {
-  __proto__: null,
-  ...byName([Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array]),
-  ...byName([Uint32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array]),
-};
-if (typeof globalThis.Float16Array === 'function') VIEWS.Float16Array = globalThis.Float16Array;
 
 // These hold what is not in their properties. So do the platform's own classes; see globals.js.
 const refused = [Promise, WeakMap, WeakSet, WeakRef];
@@ -123,15 +114,6 @@ function refuse(value) {
   throw cloneError(`${what} could not be cloned.`);
 }
 
-/** What an accessor of a built-in class says of a value, or undefined if it is not one. */
-function slot(read, value) {
-  try {
-    return read(value);
-  } catch {
-    return undefined;
-  }
-}
-
 function clone(value, state) {
   if (typeof value === 'symbol' || typeof value === 'function') refuse(value);
   if (value === null || typeof value !== 'object') return value;
@@ -187,13 +169,13 @@ function bufferCopy(buffer) {
 
 function view(value, state) {
   if (TypedArrayTag(value) === undefined) {
-    const offset = dataViewOffset(value);
-    const length = dataViewLength(value);
-    return new DataView(clone(dataViewBuffer(value), state), offset, length);
+    const offset = DataViewByteOffset(value);
+    const length = DataViewByteLength(value);
+    return new DataView(clone(DataViewBuffer(value), state), offset, length);
   }
-  const offset = typedOffset(value);
+  const offset = TypedArrayByteOffset(value);
   const length = typedLength(value);
-  const buffer = clone(typedBuffer(value), state);
+  const buffer = clone(TypedArrayBuffer(value), state);
   return new VIEWS[TypedArrayTag(value)](buffer, offset, length);
 }
 
@@ -246,7 +228,7 @@ function mapOf(value, state) {
   eachOfMap(value, (entry, key) => entries.push(key, entry));
   for (let i = 0; i < entries.length; i += 2) {
     const key = clone(entries[i], state);
-    mapSet(copy, key, clone(entries[i + 1], state));
+    MapPrototypeSet(copy, key, clone(entries[i + 1], state));
   }
   return copy;
 }

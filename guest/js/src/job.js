@@ -3,13 +3,12 @@
 // is the input as JSON, and the answer is the JSON text of the result.
 
 import {
-  JSONStringify,
   SafeTypeError,
 } from './primordials.js';
 import { readJson } from './content.js';
 import { codedError } from './errors.js';
 import { answer, fail, handlerDone, refuseResult, whenSettled } from './lifecycle.js';
-import { native } from './native.js';
+import { jsonText, native } from './native.js';
 import { state } from './state.js';
 
 /** What an event function's entry exports, as a job: from target and event to the result. */
@@ -53,5 +52,5 @@ function finish(result) {
 /** The JSON text of a result; undefined if there is none. */
 function resultText(result) {
   if (result === undefined) return 'null';
-  return native.plainJson(result) ?? JSONStringify(result);
+  return jsonText(result);
 }

@@ -26,28 +26,30 @@ import {
   SafeMap,
   SafeString,
   SafeUint8Array,
-  TypedArray,
   TypedArrayBuffer,
   TypedArrayByteOffset,
   TypedArraySet,
   TypedArrayTag,
   append,
-  uncurryThis,
 } from './primordials.js';
 import { Buffer } from './buffer.js';
 import { typeError } from './errors.js';
 import { native } from './native.js';
+import {
+  ERRORS,
+  VIEWS,
+  dateTime,
+  eachOfMap,
+  eachOfSet,
+  mapSize,
+  regExpFlags,
+  regExpSource,
+  setAdd,
+  setSize,
+  slot,
+  typedLength,
+} from './slots.js';
 
-const getter = (proto, name) => uncurryThis(ObjectGetOwnPropertyDescriptor(proto, name).get);
-const mapSize = getter(Map.prototype, 'size');
-const setSize = getter(Set.prototype, 'size');
-const eachOfMap = uncurryThis(Map.prototype.forEach);
-const eachOfSet = uncurryThis(Set.prototype.forEach);
-const setAdd = uncurryThis(Set.prototype.add);
-const dateTime = uncurryThis(Date.prototype.getTime);
-const regExpSource = getter(RegExp.prototype, 'source');
-const regExpFlags = getter(RegExp.prototype, 'flags');
-const typedLength = getter(TypedArray.prototype, 'length');
 const NativeMap = Map;
 const NativeSet = Set;
 const NativeDate = Date;
@@ -55,34 +57,6 @@ const NativeRegExp = RegExp;
 const NativeDataView = DataView;
 const ToBigInt = BigInt;
 
-const byName = (types) => {
-  const named = { __proto__: null };
-  for (const type of types) named[type.name] = type;
-  return named;
-};
-const ERRORS = byName([
-  Error,
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-]);
-const VIEWS = byName([
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-]);
-if (typeof globalThis.Float16Array === 'function') VIEWS.Float16Array = globalThis.Float16Array;
 const PLAIN = Object.prototype;
 /** Prototypes of what is kept by what it holds; an object with another one is of some class. */
 const KNOWN = new SafeMap();
@@ -112,15 +86,6 @@ function refused(key, what) {
   const where = key === undefined ? 'cache' : `cache[${JSONStringify(key)}]`;
   const message = `${where} holds ${what}, which cannot be kept between invocations`;
   return typeError('ERR_CACHE_VALUE', message);
-}
-
-/** What an accessor of a built-in class says of a value, or undefined if it is not one. */
-function slot(read, value) {
-  try {
-    return read(value);
-  } catch {
-    return undefined;
-  }
 }
 
 class Writer {

@@ -5,7 +5,6 @@
 
 import {
   JSONParse,
-  JSONStringify,
   MathCeil,
   NumberIsFinite,
   ObjectFreeze,
@@ -14,7 +13,7 @@ import {
   uncurryThis,
 } from './primordials.js';
 import { codedError, nativeError, typeError } from './errors.js';
-import { native, touch } from './native.js';
+import { jsonText, native, touch } from './native.js';
 
 const SafeDate = Date;
 const DateNow = Date.now;
@@ -26,8 +25,8 @@ function checkKey(method, key) {
   }
 }
 
-function jsonText(method, value) {
-  const text = native.plainJson(value) ?? JSONStringify(value);
+function valueText(method, value) {
+  const text = jsonText(value);
   if (text === undefined) {
     throw typeError('ERR_INVALID_ARG_TYPE', `kv.${method}: value must be JSON-serialisable`);
   }
@@ -130,7 +129,7 @@ export const kv = ObjectFreeze({
     return command(
       (resolve, reject) => {
         checkKey('set', key);
-        const text = jsonText('set', value);
+        const text = valueText('set', value);
         const ms = ttlMs('set', ttl);
         touch('kv.set()');
         native.kvSet(key, text, ms, resolve, reject);
@@ -183,8 +182,8 @@ export const kv = ObjectFreeze({
     return command((resolve, reject) => {
       checkKey('compareAndSet', key);
       const isAbsent = expected === undefined || expected === null;
-      const before = isAbsent ? null : jsonText('compareAndSet', expected);
-      const after = value === undefined ? null : jsonText('compareAndSet', value);
+      const before = isAbsent ? null : valueText('compareAndSet', expected);
+      const after = value === undefined ? null : valueText('compareAndSet', value);
       const ms = ttlMs('compareAndSet', ttl);
       touch('kv.compareAndSet()');
       native.kvCompareAndSet(key, before, after, ms, resolve, reject);

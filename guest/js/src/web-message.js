@@ -1,7 +1,6 @@
 // `Request` and `Response` (Fetch standard).
 
 import {
-  JSONStringify,
   NumberIsInteger,
   ObjectCreate,
   ObjectKeys,
@@ -31,7 +30,7 @@ import {
   headersFromText,
   setDefaultHeader,
 } from './headers.js';
-import { native } from './native.js';
+import { jsonText, native } from './native.js';
 import { hasCredentials, invalidUrl, normalUrl } from './url.js';
 import { domText } from './webidl.js';
 
@@ -414,7 +413,7 @@ export class Response extends Body {
   }
 
   static json(data, init = undefined) {
-    const text = native.plainJson(data) ?? JSONStringify(data);
+    const text = jsonText(data);
     if (text === undefined) throw new SafeTypeError('Value is not JSON serializable');
     const { source } = extractBody(text);
     const response = new Response(null, init);
