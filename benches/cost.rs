@@ -55,7 +55,8 @@ struct Arguments {
     /// Fail when a bar is missed.
     #[arg(long)]
     check: bool,
-    /// Fresh sandboxes of this case alone, as a profiler wants it: noop, json, kv or fetch.
+    /// Fresh sandboxes of this case alone, as a profiler wants it: noop, json, kv or fetch; or
+    /// `served`, which is json with everything around it.
     #[arg(long, value_name = "CASE", conflicts_with_all = ["check", "smoke", "json"])]
     only: Option<String>,
     /// Passed by cargo; means nothing.
@@ -188,11 +189,17 @@ async fn run_only(name: &str, rounds: u32) -> Result<ExitCode> {
     let peer = peer::start().context("cannot start the server that functions fetch from")?;
     let mut host = Host::new(sandbox::SANDBOXES).await?;
     let cases = cases::all(peer);
+    let is_served = name == "served";
+    let name = if is_served { cases::JSON } else { name };
     let case = cases.iter().find(|case| case.name == name);
     let case = case.with_context(|| format!("there is no case `{name}`"))?;
-    let image = host.deploy(&case.source).await?;
-    host.make_hot(&image.image, case).await?;
-    let mut subject = sandbox_subject(case, report::FRESH, vec![image]);
+    let mut subject = if is_served {
+        served_subject(&host, case).await?
+    } else {
+        let image = host.deploy(&case.source).await?;
+        host.make_hot(&image.image, case).await?;
+        sandbox_subject(case, report::FRESH, vec![image])
+    };
     for _ in 0..rounds {
         subject.batch(&host).await?;
     }
@@ -215,12 +222,7 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     for case in &cases {
         add_case(&mut host, case, &mut subjects).await?;
         if case.name == cases::JSON {
-            let served = Served::new(&host.engine, case).await;
-            subjects.push(Subject {
-                row: Row::new(&case.name, report::SERVED, None),
-                runner: Runner::Served(Box::new(served.context("the served case")?)),
-                batch_len: 100,
-            });
+            subjects.push(served_subject(&host, case).await?);
         }
     }
     let large = cases::large();
@@ -253,6 +255,16 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         engine_code_bytes: host.engine_code_bytes()?,
         rounds,
         seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// A case with everything around it: admission, record, metrics.
+async fn served_subject(host: &Host, case: &Case) -> Result<Subject> {
+    let served = Served::new(&host.engine, case).await;
+    Ok(Subject {
+        row: Row::new(&case.name, report::SERVED, None),
+        runner: Runner::Served(Box::new(served.context("the served case")?)),
+        batch_len: 100,
     })
 }
 
