@@ -155,6 +155,37 @@ pub fn random_span() -> u64 {
     rand::random::<u64>().max(1)
 }
 
+/// The id of a trace (W3C Trace Context), as 32 hexadecimal digits in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TraceId(u128);
+
+impl From<u128> for TraceId {
+    fn from(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl From<TraceId> for String {
+    fn from(id: TraceId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for TraceId {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u128::from_str_radix(&text, 16).map(Self)
+    }
+}
+
 /// One immutable upload of a function's code and settings; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeploymentId(ulid::Ulid);

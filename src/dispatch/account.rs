@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Call, Permits, Shared};
 use crate::clock;
 use crate::deploy::{PLACES_MAX, Places};
 use crate::error::{Code, Error};
 use crate::host::{Failure, LogBuffer, Usage};
-use crate::id::InvocationId;
+use crate::id::{InvocationId, TraceId};
 use crate::limits::{
     LOG_LINES_KEPT, RECORD_ERROR_BYTES_MAX, RECORD_TARGET_BYTES_MAX, RECORD_TEXT_BYTES_MAX,
 };
@@ -51,7 +51,7 @@ struct Facts {
     target: String,
     client: IpAddr,
     user_agent: String,
-    trace_id: u128,
+    trace_id: TraceId,
 }
 
 /// Whether what the function answered turned out to be nothing that can be passed on; for whoever
@@ -109,7 +109,7 @@ impl Account {
                 target: call.target.clone(),
                 client: call.peer,
                 user_agent: user_agent(&call.fields),
-                trace_id: call.trace.trace_id(),
+                trace_id: call.trace.trace_id().into(),
             },
             begun: clock::monotonic(),
             request_bytes: 0,
@@ -263,9 +263,9 @@ impl Account {
             error,
             duration_us: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
             cost: cost(spent, self.request_bytes),
-            client: facts.client.to_string(),
+            client: facts.client,
             user_agent: std::mem::take(&mut facts.user_agent),
-            trace_id: format!("{:032x}", facts.trace_id),
+            trace_id: facts.trace_id,
             lines: u32::try_from(lines.min(LOG_LINES_KEPT)).unwrap_or(u32::MAX),
         }
     }
@@ -282,7 +282,7 @@ impl Account {
             kind: record.kind.as_str(),
             ending: record.outcome.as_str(),
             code,
-            seconds: self.begun.elapsed().as_secs_f64(),
+            seconds: Duration::from_micros(record.duration_us).as_secs_f64(),
             fuel: record.cost.fuel,
             kv_operations: record.cost.kv_operations,
         };

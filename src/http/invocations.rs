@@ -522,9 +522,9 @@ impl search::Record for Searched<'_, '_> {
             "outcome" => matches(record.outcome.as_str()),
             "code" => record.code.as_deref().is_some_and(matches),
             "error" => any_of_error(record.error.as_ref(), matches),
-            "client" => matches(&record.client),
+            "client" => matches(&record.client.to_string()),
             "user_agent" => matches(&record.user_agent),
-            "trace_id" => matches(&record.trace_id),
+            "trace_id" => matches(&record.trace_id.to_string()),
             "level" => self.lines.any(|line| matches(level(line.level))),
             "message" => self.lines.any(|line| matches(&line.message)),
             _ => false,
@@ -592,9 +592,9 @@ fn view((function, record): (FunctionName, InvocationRecord)) -> InvocationView 
             request_bytes: record.cost.request_bytes,
             response_bytes: record.cost.response_bytes,
         },
-        client: record.client,
+        client: record.client.to_string(),
         user_agent: record.user_agent,
-        trace_id: record.trace_id,
+        trace_id: record.trace_id.to_string(),
         lines: record.lines,
     }
 }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BinaryHeap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::logs::LogLine;
 use super::schema::{INVOCATION_COUNTS, INVOCATIONS, LOGS, Tables};
 use super::{Error, Fault, Shared, retention};
-use crate::id::{DeploymentId, FunctionName, InvocationId, TenantId};
+use crate::id::{DeploymentId, FunctionName, InvocationId, TenantId, TraceId};
 use crate::kind::Kind;
 use crate::{clock, limits};
 
@@ -147,11 +148,11 @@ pub struct InvocationRecord {
     /// What it used.
     pub cost: Cost,
     /// The client's address.
-    pub client: String,
+    pub client: IpAddr,
     /// The client's `user-agent`; cut to [`limits::RECORD_TEXT_BYTES_MAX`], empty for none.
     pub user_agent: String,
-    /// The W3C trace id: 32 hexadecimal digits.
-    pub trace_id: String,
+    /// The trace that it belongs to.
+    pub trace_id: TraceId,
     /// Log lines that were handed in with it.
     pub lines: u32,
 }

@@ -27,9 +27,9 @@ pub(in crate::store) fn record(id: InvocationId, lines: u32) -> InvocationRecord
         error: None,
         duration_us: 1500,
         cost: Cost::default(),
-        client: "127.0.0.1".to_owned(),
+        client: std::net::Ipv4Addr::LOCALHOST.into(),
         user_agent: String::new(),
-        trace_id: "0".repeat(32),
+        trace_id: 0.into(),
         lines,
     }
 }
