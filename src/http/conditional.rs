@@ -4,8 +4,8 @@
 use axum::http::header::IF_MATCH;
 use axum::http::{HeaderMap, HeaderValue};
 
+use super::etag::{Asked, asked};
 use super::problem::Problem;
-use crate::error::Code;
 
 /// What `if-match` asks for; everything is fine without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,24 +24,14 @@ impl IfMatch {
     /// # Errors
     /// `bad_request`, when it holds something that is no tag.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let mut tags = Vec::new();
-        let mut is_any = false;
-        for value in headers.get_all(IF_MATCH) {
-            let text = value.to_str().map_err(|_| not_a_tag())?;
-            for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-                match tag.strip_prefix("W/") {
-                    _ if tag == "*" => is_any = true,
-                    // Weak tags never match here, but may be sent.
-                    Some(weak) if is_quoted(weak) => tags.push(tag.to_owned()),
-                    None if is_quoted(tag) => tags.push(tag.to_owned()),
-                    _ => return Err(not_a_tag()),
-                }
+        Ok(match asked(headers, &IF_MATCH)? {
+            None => Self::Anything,
+            Some(Asked::Any) => Self::Something,
+            // Weak tags never match here, but may be sent.
+            Some(Asked::These(tags)) => {
+                let strong = tags.into_iter().filter(|tag| !tag.is_weak);
+                Self::One(strong.map(|tag| format!("\"{}\"", tag.text)).collect())
             }
-        }
-        Ok(match (is_any, headers.contains_key(IF_MATCH)) {
-            (true, _) => Self::Something,
-            (false, true) => Self::One(tags),
-            (false, false) => Self::Anything,
         })
     }
 
@@ -53,16 +43,6 @@ impl IfMatch {
             Self::One(tags) => tag.is_some_and(|tag| tags.iter().any(|one| one == tag)),
         }
     }
-}
-
-fn is_quoted(tag: &str) -> bool {
-    let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-    inner.is_some_and(|inner| !inner.contains('"'))
-}
-
-fn not_a_tag() -> Problem {
-    let detail = "if-match holds entity tags as they were answered in etag, with their quotes";
-    Problem::new(Code::BadRequest, detail)
 }
 
 /// A tag as a header's value.
