@@ -130,9 +130,16 @@ pub struct InvalidInvocationId;
 
 impl FromStr for InvocationId {
     type Err = InvalidInvocationId;
+
+    /// Reads an id in the one spelling that [`fmt::Display`] writes.
     fn from_str(text: &str) -> Result<Self, InvalidInvocationId> {
         let id = ulid::Ulid::from_string(text).map_err(|_| InvalidInvocationId)?;
-        Ok(Self(id))
+        let id = Self(id);
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(InvalidInvocationId)
+        }
     }
 }
 

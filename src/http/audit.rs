@@ -180,13 +180,11 @@ async fn page(
     query: AuditQuery,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = super::query::limit(query.limit)?;
-    let before = match query.cursor.map(|cursor| cursor.parse::<u64>()).transpose() {
-        Ok(before) => before,
-        Err(_) => {
-            let detail = "cursor must be the cursor of an answer before";
-            return Err(Problem::new(Code::BadRequest, detail));
-        }
-    };
+    let before = query.cursor.as_deref().map(|text| {
+        let detail = "cursor must be the cursor of an answer before";
+        super::query::cursor(text).ok_or_else(|| Problem::new(Code::BadRequest, detail))
+    });
+    let before = before.transpose()?;
     let audit = http.app.store.audit();
     let found = http
         .blocking(move || audit.read(tenant.as_ref(), before, limit))

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Http;
 use super::body::Unread;
 use super::path::{OfBinding, OfTenant};
 use super::problem::Problem;
+use super::{Http, json};
 use crate::binding;
 use crate::clock;
 use crate::error::Code;
@@ -31,7 +31,7 @@ pub(super) struct DefinitionBody {
     url: String,
     /// `POST`, `PUT` or `PATCH`.
     #[serde(default = "post")]
-    #[schema(default = "POST")]
+    #[schema(default = "POST", pattern = "^(POST|PUT|PATCH)$")]
     method: String,
     /// Header fields sent along. Their values are secret: no answer shows them again. At most 32,
     /// of 16384 bytes together.
@@ -138,8 +138,7 @@ pub(super) async fn put(
     if !shape.is_object() {
         return Err(invalid("a binding is an object".to_owned()));
     }
-    let given: DefinitionBody =
-        serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let given: DefinitionBody = json::parse(&bytes).map_err(|error| invalid(error.to_string()))?;
     let headers = given.headers;
     let binding = Binding {
         headers: binding::seal(&tenant, &name, &headers, http.app.images.master()),

@@ -16,7 +16,7 @@ use super::Http;
 use super::deploy::DeployedBody;
 use super::etag::{Tagged, expected};
 use super::json;
-use super::openapi::ProblemBody;
+use super::openapi::{EnvName, ProblemBody};
 use super::path::{OfFunction, Params};
 use super::problem::Problem;
 use crate::deploy::{Edit, EnvEdit, EnvTarget};
@@ -60,9 +60,10 @@ pub(super) struct EnvBody {
 #[schema(as = NewEnv)]
 pub(super) struct NewEnvBody {
     /// At most 256 variables, 64 KiB in total, secrets included; names of letters, digits and `_`.
+    #[schema(value_type = BTreeMap<EnvName, String>)]
     env: BTreeMap<String, String>,
     /// Variables that are kept sealed. Left out: they stay as they are.
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(value_type = Option<BTreeMap<EnvName, String>>)]
     secrets: Option<BTreeMap<String, Plain>>,
 }
 
@@ -73,10 +74,11 @@ pub(super) struct NewEnvBody {
 pub(super) struct EnvChangesBody {
     /// Values by name; null takes a variable away.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<EnvName, Option<String>>)]
     env: BTreeMap<String, Option<String>>,
     /// The same of those that are kept sealed.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    #[schema(value_type = BTreeMap<EnvName, Option<String>>)]
     secrets: BTreeMap<String, Option<Plain>>,
 }
 
@@ -206,7 +208,7 @@ pub(super) async fn change(
     summary = "Remove an environment variable of a version, as a new version",
     params(
         OfFunction, Wanted,
-        ("name" = String, Path, description = "The name of the variable"),
+        ("name" = inline(EnvName), Path, description = "The name of the variable"),
         ("if-match" = Option<String>, Header),
     ),
     responses(

@@ -55,42 +55,52 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
 /// The tags of a header; `None` without it. All of ours are strong, so a weak one is none of them
 /// where one is to match, and where none is to match it is taken by its name.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
-    let mut tags = None;
-    for value in headers.get_all(name) {
-        let text = value.to_str().map(str::trim).ok();
-        if text == Some("*") {
-            return Ok(Some(Tags::Any));
-        }
-        let more = text.and_then(|text| parse(text, *name == IF_NONE_MATCH));
-        let more = more.ok_or_else(|| {
-            let detail = format!("{name} must be * or a list of entity tags in quotes");
-            Problem::new(Code::BadRequest, detail)
-        })?;
-        tags.get_or_insert_with(Vec::new).extend(more);
+    let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let values: Vec<&[u8]> = values.collect();
+    if values.is_empty() {
+        return Ok(None);
     }
-    Ok(tags.map(Tags::These))
+    let list = values.join(&b","[..]);
+    if list.trim_ascii() == b"*" {
+        return Ok(Some(Tags::Any));
+    }
+    let tags = parse(&list, *name == IF_NONE_MATCH).ok_or_else(|| {
+        let detail = format!("{name} must be * or a list of entity tags in quotes");
+        Problem::new(Code::BadRequest, detail)
+    })?;
+    Ok(Some(Tags::These(tags)))
 }
 
-fn parse(text: &str, weak_too: bool) -> Option<Vec<String>> {
+/// The tags of a list; its items may be empty (RFC 9110, section 5.6.1).
+fn parse(list: &[u8], weak_too: bool) -> Option<Vec<String>> {
     let mut tags = Vec::new();
-    for item in text.split(',').map(str::trim) {
-        // Empty items are allowed in lists.
-        if item.is_empty() {
-            continue;
+    let mut rest = list.trim_ascii_start();
+    loop {
+        if !matches!(rest, [] | [b',', ..]) {
+            let (is_weak, quoted) = match rest.strip_prefix(b"W/") {
+                Some(quoted) => (true, quoted),
+                None => (false, rest),
+            };
+            let inner = quoted.strip_prefix(b"\"")?;
+            let end = inner.iter().position(|byte| *byte == b'"')?;
+            let (inner, after) = inner.split_at(end);
+            if !inner
+                .iter()
+                .all(|byte| matches!(byte, 0x21..=0x7e | 0x80..))
+            {
+                return None;
+            }
+            if weak_too || !is_weak {
+                tags.push(String::from_utf8_lossy(inner).into_owned());
+            }
+            rest = after.get(1..)?.trim_ascii_start();
         }
-        let (is_weak, quoted) = match item.strip_prefix("W/") {
-            Some(quoted) => (true, quoted),
-            None => (false, item),
-        };
-        let tag = quoted.strip_prefix('"')?.strip_suffix('"')?;
-        if tag.contains('"') {
-            return None;
-        }
-        if weak_too || !is_weak {
-            tags.push(tag.to_owned());
+        match rest {
+            [] => return Some(tags),
+            [b',', more @ ..] => rest = more.trim_ascii_start(),
+            _ => return None,
         }
     }
-    Some(tags)
 }
 
 #[cfg(test)]
@@ -122,10 +132,19 @@ mod tests {
         );
         assert_eq!(one_of(&["W/\"a\", \"b\""]), these(&["b"]));
         assert_eq!(one_of(&["W/\"a\""]), these(&[]));
+        assert_eq!(one_of(&["\"a,b\", \"c\""]), these(&["a,b", "c"]));
         let none_of = |values| read(IF_NONE_MATCH, values).unwrap().none_of;
         assert_eq!(none_of(&["*"]), Some(Tags::Any));
         assert_eq!(none_of(&["W/\"a\", \"b\""]), these(&["a", "b"]));
-        for bad in ["a", "\"a", "\"a\" \"b\"", "w/\"a\"", "*, \"a\"", "\"é\""] {
+        for bad in [
+            "a",
+            "\"a",
+            "\"a\" \"b\"",
+            "\"a b\"",
+            "w/\"a\"",
+            "*, \"a\"",
+            "\u{e9}",
+        ] {
             let mut headers = HeaderMap::new();
             let value = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
             headers.insert(IF_MATCH, value);

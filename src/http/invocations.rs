@@ -75,7 +75,6 @@ pub(super) struct Wanted {
     #[param(minimum = 100, maximum = 999)]
     status: Option<u16>,
     /// Only those of this version.
-    #[param(minimum = 1)]
     version: Option<u64>,
     /// Only those of this kind.
     #[param(inline)]
@@ -92,10 +91,10 @@ pub(super) struct Wanted {
     /// A search, as `docs/logs.md` describes it; at most 1024 bytes.
     #[param(max_length = 1024)]
     search: Option<String>,
-    /// Most records to answer; 50 otherwise.
-    #[param(minimum = 1, maximum = 200)]
+    /// Most records to answer, and never more than 200; 50 otherwise.
     limit: Option<usize>,
     /// The `cursor` of the answer before.
+    #[param(value_type = Option<InvocationId>, inline)]
     cursor: Option<String>,
 }
 
@@ -291,7 +290,7 @@ pub(super) async fn of_function(
     tag = "logs",
     params(
         OfTenant,
-        ("invocation" = String, Path, description = "The invocation's id")
+        ("invocation" = inline(InvocationId), Path, description = "The invocation's id")
     ),
     responses(
         (status = 200, description = "The record and its lines", body = InvocationDetail),
@@ -313,7 +312,7 @@ pub(super) async fn show_of_tenant(
     tag = "logs",
     params(
         OfFunction,
-        ("invocation" = String, Path, description = "The invocation's id")
+        ("invocation" = inline(InvocationId), Path, description = "The invocation's id")
     ),
     responses(
         (status = 200, description = "The record and its lines", body = InvocationDetail),
@@ -387,6 +386,13 @@ async fn list(
     let wanted = wanted
         .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?
         .0;
+    if !wanted
+        .status
+        .is_none_or(|status| (100..=999).contains(&status))
+    {
+        let detail = "status must be 100 to 999";
+        return Err(Problem::new(Code::BadRequest, detail));
+    }
     let search = wanted.search.as_deref().map(parse_search).transpose()?;
     let scan = Scan {
         tenant,

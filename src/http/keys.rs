@@ -26,7 +26,11 @@ use crate::{clock, limits};
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyRequest {
     /// What to call it: 1 to 200 bytes.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+    )]
     name: String,
     /// The tenant that it is for; without one it is for all tenants.
     tenant: Option<TenantId>,
@@ -44,7 +48,11 @@ pub(super) struct KeyRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct TenantKeyRequest {
     /// What to call it: 1 to 200 bytes.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+    )]
     name: String,
     /// What it is good for.
     #[schema(min_items = 1)]
@@ -105,7 +113,7 @@ pub(super) struct KeyQuery {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// The `cursor` of the answer before.
-    #[param(pattern = "^[0-9A-Z]{26}$")]
+    #[param(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     cursor: Option<String>,
 }
 

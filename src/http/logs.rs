@@ -15,6 +15,7 @@ use super::Http;
 use super::invocations::{level, must_exist, place_to_search};
 use super::path::OfFunction;
 use super::problem::Problem;
+use super::query::cursor;
 use crate::error::Code;
 use crate::id::{FunctionName, TenantId};
 use crate::limits;
@@ -34,7 +35,7 @@ const WAIT_MS_MAX: u64 = 30_000;
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only lines after this cursor; without it, the newest ones.
-    #[param(pattern = "^[0-9]+$")]
+    #[param(pattern = "^[0-9]{1,19}$")]
     after: Option<String>,
     /// Lines to answer at most: 100 otherwise, and never more than 10,000.
     limit: Option<usize>,
@@ -302,8 +303,8 @@ impl Reading {
 /// # Errors
 /// `bad_request`.
 pub(super) fn parse_cursor(text: &str) -> Result<u64, Problem> {
-    let cursor = text.parse();
-    cursor.map_err(|_| Problem::new(Code::BadRequest, "after must be a cursor of an answer"))
+    let wrong = || Problem::new(Code::BadRequest, "after must be a cursor of an answer");
+    cursor(text).ok_or_else(wrong)
 }
 
 /// The answer; its cursor is where to go on, also when there was no line.

@@ -196,6 +196,9 @@ fn control_plane(http: &Arc<Http>) -> Router<Arc<Http>> {
     let (router, mut document) = routes().split_for_parts();
     let (_router, workspaces) = workspace_routes().split_for_parts();
     openapi::add(&mut document, workspaces, WORKSPACES);
+    if http.access.needs_no_key() {
+        openapi::need_no_key(&mut document);
+    }
     router
         .merge(openapi::route(document))
         .method_not_allowed_fallback(method_not_allowed)

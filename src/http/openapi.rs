@@ -9,16 +9,19 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use serde::Serialize;
-use utoipa::openapi::path::{Operation, PathItem};
+use serde_json::{Map, Value};
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::openapi::security::{Http as HttpScheme, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{
+    Http as HttpScheme, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Server};
 use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Http;
 use crate::deploy::Settings;
-use crate::id::{DeploymentId, FunctionName, ScheduleName, TenantId};
+use crate::id::{DeploymentId, FunctionName, InvocationId, ScheduleName, TenantId};
 use crate::limits;
 
 /// Where the control plane is.
@@ -102,17 +105,31 @@ pub(super) fn add(document: &mut OpenApi, mut other: OpenApi, prefix: &str) {
     document.merge(other);
 }
 
+/// Says that a key may be shown and need not be.
+pub(super) fn need_no_key(document: &mut OpenApi) {
+    let security = document.security.get_or_insert_default();
+    security.insert(0, SecurityRequirement::default());
+}
+
 /// `GET /api/v1/openapi.json`: the document, of a router that is complete.
 pub(super) fn route(mut document: OpenApi) -> Router<Arc<Http>> {
     complete(&mut document);
-    // A document of plain strings and maps always has a JSON text.
-    let text = document.to_json().unwrap_or_default();
+    // A document of plain strings and maps always has a JSON form.
+    let mut value = serde_json::to_value(&document).unwrap_or_default();
+    bound_numbers(&mut value);
+    let text = value.to_string();
     let answer = move || {
         let text = text.clone();
         async move { ([(CONTENT_TYPE, "application/json")], text) }
     };
     Router::new().route("/openapi.json", get(answer))
 }
+
+/// `*`, or a list of entity tags (RFC 9110, section 8.8.3) in which items may be empty.
+const ENTITY_TAGS: &str = "^(\\*|((W/)?\"[!#-~\u{80}-\u{ff}]*\")?\
+    ([ \t]*,[ \t]*((W/)?\"[!#-~\u{80}-\u{ff}]*\")?)*)$";
+/// A place in a log, or nothing.
+const CURSOR_IF_ANY: &str = "^[0-9]{0,19}$";
 
 /// What any operation may be refused with: status and codes.
 const ANY: &[(&str, &str)] = &[
@@ -157,6 +174,11 @@ fn complete(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         for (_, operation) in operations(item) {
             refuse(operation, ANY);
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter {
+                    describe_header(parameter);
+                }
+            }
             if operation.request_body.is_some() {
                 refuse(operation, WITH_BODY);
             }
@@ -174,6 +196,52 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&str, &mut Operation
     ]
     .into_iter()
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Gives a header the form that it has to have: one that is optional is left out, and not `null`.
+fn describe_header(parameter: &mut Parameter) {
+    if !matches!(parameter.parameter_in, ParameterIn::Header) {
+        return;
+    }
+    let pattern = match parameter.name.as_str() {
+        "if-match" | "if-none-match" => Some(ENTITY_TAGS),
+        "last-event-id" => Some(CURSOR_IF_ANY),
+        _ => None,
+    };
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(pattern);
+    parameter.schema = Some(text.into());
+}
+
+/// Says of every whole number that is not negative how large it may be. utoipa calls them `int64`
+/// and `int32`, which begin to be negative where ours go on.
+fn bound_numbers(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            bound_number(members);
+            members.values_mut().for_each(bound_numbers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound_numbers),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn bound_number(schema: &mut Map<String, Value>) {
+    let is_integer = match schema.get("type") {
+        Some(Value::String(name)) => name == "integer",
+        Some(Value::Array(names)) => names.iter().any(|name| name == "integer"),
+        _ => false,
+    };
+    if !is_integer || schema.get("minimum").and_then(Value::as_u64).is_none() {
+        return;
+    }
+    let (format, maximum) = match schema.get("format").and_then(Value::as_str) {
+        Some("int32") => ("uint32", u64::from(u32::MAX)),
+        _ => ("uint64", u64::MAX),
+    };
+    schema.insert("format".to_owned(), format.into());
+    schema.entry("maximum").or_insert(maximum.into());
 }
 
 /// Appends the method to ids that occur more than once.
@@ -246,6 +314,24 @@ impl PartialSchema for ScheduleName {
 }
 
 impl ToSchema for ScheduleName {}
+
+/// The name of an environment variable.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")]
+#[expect(dead_code, reason = "describes keys of maps")]
+pub(super) struct EnvName(String);
+
+impl PartialSchema for InvocationId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The id of an invocation: a ULID"))
+            .pattern(Some("^[0-7][0-9A-HJKMNP-TV-Z]{25}$"))
+            .into()
+    }
+}
+
+impl ToSchema for InvocationId {}
 
 impl PartialSchema for DeploymentId {
     fn schema() -> RefOr<Schema> {

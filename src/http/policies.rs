@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::Http;
 use super::body::Unread;
 use super::etag::{Tagged, expected};
+use super::json::parse;
 use super::openapi::ProblemBody;
 use super::path::OfTenant;
 use super::problem::Problem;
@@ -235,6 +236,7 @@ pub(super) struct Question {
     /// A name, or an IP address.
     host: Option<String>,
     /// That of the protocol without.
+    #[schema(maximum = 65535)]
     port: Option<u16>,
     /// `https` without.
     #[schema(value_type = Option<Protocol>)]
@@ -313,8 +315,12 @@ async fn test(
 ) -> Result<Json<Answer>, Problem> {
     // A URL as long as may be, with every byte escaped.
     let json = read(http, request, 8 * TARGET_BYTES_MAX).await?;
-    let question: Question = serde_json::from_slice(&json)
-        .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+    let invalid = |detail: String| Problem::new(Code::BadRequest, detail);
+    // serde would take a list for an object without names.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(invalid("the body must be a JSON object".to_owned()));
+    }
+    let question: Question = parse(&json).map_err(|error| invalid(error.to_string()))?;
     let target = question.target()?;
     let literal = target.host.parse().ok().or(question.address);
     let addresses = match literal {

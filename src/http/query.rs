@@ -21,6 +21,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// The place that a cursor of numbers names; nothing for what is none, such as `+1`.
+pub(super) fn cursor(text: &str) -> Option<u64> {
+    let is_one = (1..=19).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_one)
+}
+
 /// How many things a list answers: what was asked for, or the default.
 ///
 /// # Errors

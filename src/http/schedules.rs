@@ -13,7 +13,7 @@ use super::etag::{Tagged, expected};
 use super::openapi::ProblemBody;
 use super::path::{OfFunction, OfSchedule, OfTenant};
 use super::problem::Problem;
-use super::{Http, json};
+use super::{Http, json, query};
 use crate::error::Code;
 use crate::limits;
 use crate::schedules::{DEFAULT_ZONE, ScheduleView};
@@ -49,16 +49,16 @@ pub(super) struct ScheduleBody {
     path: String,
     /// Body of the request: any JSON of at most 65536 bytes. Without it the body is empty.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     payload: Option<Box<RawValue>>,
     /// What becomes of ticks for which the server was not there in time.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::object")]
     missed: MissedBody,
     /// What becomes of a tick while an earlier run is not over.
     #[serde(default)]
     overlap: OverlapBody,
     /// Whether and when a run that failed is tried again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::object")]
     retries: RetriesBody,
 }
 
@@ -157,7 +157,7 @@ pub(super) struct ScheduleAnswer {
     path: String,
     /// Body of the request; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     payload: Option<Box<RawValue>>,
     /// Bytes of JSON in the payload; null without one.
     payload_bytes: Option<usize>,
@@ -273,6 +273,7 @@ pub(super) struct RunsQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<usize>,
     /// The `cursor` of the answer before this one.
+    #[param(pattern = "^[0-9]{1,19}$")]
     cursor: Option<String>,
 }
 
@@ -546,8 +547,10 @@ pub(super) async fn runs(
         let max = limits::SCHEDULE_RUNS_KEPT;
         return Err(bad(format!("limit must be 1 to {max}, not {limit}")));
     }
-    let before = query.cursor.as_deref().map(str::parse).transpose();
-    let before = before.map_err(|_| bad("cursor must be one of an answer".to_owned()))?;
+    let before = query.cursor.as_deref().map(|text| {
+        query::cursor(text).ok_or_else(|| bad("cursor must be one of an answer".to_owned()))
+    });
+    let before = before.transpose()?;
     // One more tells whether there are more.
     let mut runs = http.app.schedules.runs(key, before, limit + 1).await?;
     let more = runs.len() > limit;

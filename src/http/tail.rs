@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
 use super::invocations::must_exist;
@@ -109,13 +109,27 @@ impl Drop for Place {
 pub(super) struct Wanted {
     /// Only lines after this cursor; without it, those written from now on. `Last-Event-ID`, which
     /// a client sends when it connects again, goes before it.
-    #[param(pattern = "^[0-9]+$")]
+    #[param(pattern = "^[0-9]{1,19}$")]
     after: Option<String>,
     /// Only lines of this invocation.
     invocation: Option<String>,
     /// Only lines that this search finds, as `docs/logs.md` describes it; at most 1024 bytes.
     #[param(max_length = 1024)]
     search: Option<String>,
+}
+
+/// An event of a live tail.
+#[derive(ToSchema)]
+#[schema(as = LogEvent)]
+#[expect(dead_code, reason = "describes what is written as text")]
+struct EventBody {
+    /// The cursor of the line; there is none with `end`.
+    #[schema(required = false, value_type = String)]
+    id: Option<String>,
+    /// `line`, or at last `end`.
+    event: String,
+    /// JSON: a line as `GET …/logs` answers it, or why the tail ends.
+    data: String,
 }
 
 /// Sends lines as they are stored, each as an event `line` whose id is its cursor.
@@ -138,7 +152,7 @@ pub(super) struct Wanted {
         status = 200,
         description = "Events `line`, whose data is a line as JSON and whose id is its cursor, and \
             at last `end`, whose data says why",
-        body = String,
+        body = EventBody,
         content_type = "text/event-stream"
     ))
 )]
@@ -154,8 +168,9 @@ pub(super) async fn stream(
         .0;
     let last = headers.get("last-event-id").map(|id| id.to_str());
     let last = last.transpose().map_err(|_| bad_id())?;
-    let after = last.filter(|id| !id.is_empty()).or(wanted.after.as_deref());
-    let after = after.map(parse_cursor).transpose()?;
+    let last = last.filter(|id| !id.is_empty()).map(parse_cursor);
+    let after = wanted.after.as_deref().map(parse_cursor).transpose()?;
+    let after = last.transpose()?.or(after);
     let search = wanted.search.as_deref().map(parse_search).transpose()?;
     must_exist(&http, &tenant, &function).await?;
     let place = http.tails.take(&tenant)?;

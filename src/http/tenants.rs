@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
-use super::json::{JsonBody, present};
+use super::json::{JsonBody, object, present};
 use super::keys::check_label;
 use super::openapi::ProblemBody;
 use super::path::OfTenant;
@@ -26,10 +26,14 @@ pub(super) struct TenantRequest {
     /// Its name in paths.
     tenant: TenantId,
     /// Its name for people: 1 to 200 bytes.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+    )]
     display_name: Option<String>,
     /// What it may use at most.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     quotas: Quotas,
 }
 
@@ -40,9 +44,13 @@ pub(super) struct TenantRequest {
 pub(super) struct TenantPatch {
     /// Its name for people: 1 to 200 bytes; `null` takes it away.
     #[serde(deserialize_with = "present")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    #[schema(
+        value_type = Option<String>, min_length = 1, max_length = 200,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+    )]
     display_name: Option<Option<String>>,
     /// What it may use at most; `null` in place of a number takes a quota away.
+    #[serde(deserialize_with = "object")]
     quotas: QuotaChange,
 }
 

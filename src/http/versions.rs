@@ -16,6 +16,7 @@ use super::functions::page_limit;
 use super::openapi::{Binary, ProblemBody};
 use super::path::{OfFunction, OfVersion};
 use super::problem::Problem;
+use super::query;
 use crate::error::Code;
 use crate::id::{DeploymentId, FunctionName, TenantId};
 use crate::kind::Kind;
@@ -122,7 +123,7 @@ struct Wanted {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// The cursor of the page before.
-    #[param(pattern = "^[0-9]+$")]
+    #[param(pattern = "^[0-9]{1,19}$")]
     cursor: Option<String>,
 }
 
@@ -145,9 +146,9 @@ pub(super) async fn list(
     let wanted = wanted.map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
     let Wanted { limit, cursor } = wanted.0;
     let limit = page_limit(limit)?;
-    let before = cursor.map_or(Ok(u64::MAX), |cursor| cursor.parse());
+    let before = cursor.map_or(Some(u64::MAX), |text| query::cursor(&text));
     let before =
-        before.map_err(|_| Problem::new(Code::BadRequest, "cursor must be one of an answer"))?;
+        before.ok_or_else(|| Problem::new(Code::BadRequest, "cursor must be one of an answer"))?;
     let functions = http.app.store.functions();
     let (active, versions) = http
         .blocking(move || {

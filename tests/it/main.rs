@@ -17,6 +17,7 @@ mod errors;
 mod events;
 mod express;
 mod fetch;
+mod forms;
 mod fs;
 mod hostile;
 mod invocations;

@@ -6,6 +6,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::fuzz;
 use crate::guest::{self, Rebuild};
 use crate::packages;
 use crate::readme;
@@ -77,6 +78,11 @@ const STEPS: &[Step] = &[
         name: "npm packages",
         full_only: true,
         check: npm_packages,
+    },
+    Step {
+        name: "fuzzer",
+        full_only: true,
+        check: fuzzer,
     },
     Step {
         name: "dependencies",
@@ -185,6 +191,13 @@ fn npm_packages(_: Depth) -> Outcome<Verdict> {
         return Ok(Verdict::LeftOut(reason));
     }
     passed(packages::compare(Program::Tested, &["--check"]))
+}
+
+fn fuzzer(_: Depth) -> Outcome<Verdict> {
+    if let Some(reason) = fuzz::missing() {
+        return Ok(Verdict::LeftOut(reason));
+    }
+    passed(fuzz::check(&fuzz::Plan::small(Program::Tested)))
 }
 
 fn dependencies(_: Depth) -> Outcome<Verdict> {

@@ -2,10 +2,11 @@
 //!
 //! [`guest`] builds the Wasm guest and keeps its artifacts honest, [`ci`] is everything that has to
 //! pass before a change is taken, [`readme`] tries what README.md promises, [`packages`] runs npm
-//! packages. Results go to stdout; a failure is told on stderr and ends with 1, a command line that
+//! packages, [`fuzz`] looks for answers that are not in the OpenAPI document. Results go to stdout; a failure is told on stderr and ends with 1, a command line that
 //! makes no sense with 2.
 
 mod ci;
+mod fuzz;
 mod guest;
 mod manifest;
 mod packages;
@@ -27,6 +28,8 @@ Usage: cargo xtask COMMAND
   readme                          Tries README.md's command, with a release build.
   packages [--check] [NAME…]      Runs npm packages in Node and in functions, compares the results,
                                   and writes docs/packages.md, or checks it; with names, only those.
+  fuzz [--server BIN] [--no-key]  Has schemathesis hold the server against its OpenAPI document.
+       [--examples N] [--seed N]  Without BIN it is built; the same seed means the same requests.
   bench [ARGUMENTS]               The cost of an invocation; ARGUMENTS go to benches/cost.rs,
                                   such as --json or --smoke.
 ";
@@ -44,6 +47,10 @@ fn main() -> ExitCode {
         ["ci", "--quick"] => ci::run_all(ci::Depth::Quick),
         ["readme"] => readme::check(Program::Release),
         ["packages", names @ ..] => packages::compare(Program::Release, names),
+        ["fuzz", flags @ ..] => match fuzz::Plan::of(flags) {
+            Some(plan) => fuzz::check(&plan),
+            None => return misused(),
+        },
         ["bench", rest @ ..] => bench(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -76,7 +76,7 @@ fn try_out(child: &mut Child) -> Outcome {
     let url = printed_url(&lines)?;
     // The server must never wait for somebody to read its output.
     thread::spawn(move || lines.into_iter().for_each(|line| println!("{line}")));
-    let answer = get(&url)?;
+    let answer = get(&url, "")?;
     let status = answer.lines().next().unwrap_or_default();
     if !status.starts_with("HTTP/1.1 200 ") || !answer.contains("{\"hello\":") {
         return Err(format!("{url} answered:\n{answer}"));
@@ -124,15 +124,19 @@ fn url_of(line: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The whole answer to a GET, as text.
-fn get(url: &str) -> Outcome<String> {
+/// The whole answer to a GET, as text. `fields` are further header fields, each with its line end.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn get(url: &str, fields: &str) -> Outcome<String> {
     let failed = |error| format!("{url}: {error}");
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host).map_err(failed)?;
     stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
     stream.set_write_timeout(Some(ANSWER)).map_err(failed)?;
-    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let request =
+        format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{fields}\r\n");
     stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(failed)?;
@@ -140,7 +144,10 @@ fn get(url: &str) -> Outcome<String> {
 }
 
 /// Asks the server to end, and sees that it does.
-fn end(child: &mut Child) -> Outcome {
+///
+/// # Errors
+/// When it has ended before, or does not end as it should.
+pub(crate) fn end(child: &mut Child) -> Outcome {
     if let Ok(Some(status)) = child.try_wait() {
         return Err(format!("the server ended by itself: {status}"));
     }
