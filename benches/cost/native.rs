@@ -293,7 +293,7 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) 
     define(ctx, native, "bodyJson", move |ctx: Ctx<'js>| {
         ctx.json_parse(of.content.as_str())
     })?;
-    define(ctx, native, "plainJson", |value: Value<'js>| {
+    define(ctx, native, "jsonText", |value: Value<'js>| {
         value.ctx().clone().json_stringify(value)
     })
 }

@@ -178,21 +178,24 @@ static bool plain_prototypes(JSContext *ctx)
         !find_own_property1(array, JS_ATOM_toJSON);
 }
 
-static JSValue plain_json(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static JSValue json_text(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
-    JSValue text = JS_UNDEFINED;
+    JSValue text;
     DynBuf out;
 
     js_dbuf_init(ctx, &out);
     if (plain_prototypes(ctx) && !plain_value(ctx, &out, argv[0], 0) && !dbuf_error(&out))
         text = js_new_string8_len(ctx, (const char *)out.buf, out.size);
+    else
+        text = JS_JSONStringify(ctx, argv[0], JS_UNDEFINED, JS_UNDEFINED);
     dbuf_free(&out);
     return text;
 }
 
-// Adds the native `plainJson(value)`: its JSON text, or undefined if JSON.stringify has to say.
-int ampoule_define_plain_json(JSContext *ctx, JSValueConst natives)
+// Adds the native `jsonText(value)`: what `JSON.stringify(value)` answers, whatever was put in its
+// place. In a stack it is called as that is.
+int ampoule_define_json_text(JSContext *ctx, JSValueConst natives)
 {
-    return JS_SetPropertyStr(ctx, natives, "plainJson",
-                             JS_NewCFunction(ctx, plain_json, "plainJson", 1));
+    return JS_SetPropertyStr(ctx, natives, "jsonText",
+                             JS_NewCFunction(ctx, json_text, "stringify", 1));
 }

@@ -79,7 +79,7 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "newBody", new_body)?;
     define(ctx, native, "bodyText", body_text)?;
     define(ctx, native, "bodyJson", body_json)?;
-    define_plain_json(ctx, native)?;
+    define_json_text(ctx, native)?;
     define(ctx, native, "bodyBytes", body_bytes)?;
     define(ctx, native, "fetch", begin_fetch)?;
     define(ctx, native, "timer", timer)?;
@@ -202,12 +202,12 @@ fn body_json<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
 
 unsafe extern "C" {
     /// In quickjs/json.c.
-    fn ampoule_define_plain_json(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
+    fn ampoule_define_json_text(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
 }
 
-fn define_plain_json<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
+fn define_json_text<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     // SAFETY: the object is of this context and only looked at.
-    let defined = unsafe { ampoule_define_plain_json(ctx.as_raw().as_ptr(), native.as_raw()) };
+    let defined = unsafe { ampoule_define_json_text(ctx.as_raw().as_ptr(), native.as_raw()) };
     if defined < 0 {
         return Err(Error::Exception);
     }

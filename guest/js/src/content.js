@@ -3,6 +3,7 @@
 
 import {
   JSONParse,
+  SafeRangeError,
   SafeSyntaxError,
   StringPrototypeCharCodeAt,
   StringPrototypeEndsWith,
@@ -92,8 +93,11 @@ function json(source) {
   }
 }
 
-// For want of memory or stack it is not the client's fault.
+// For want of memory it is not the client's fault. Of stack there is plenty where a body is read.
 function notJson(error) {
+  if (error instanceof SafeRangeError) {
+    return new BodyInvalid('The request body is nested too deeply');
+  }
   if (!(error instanceof SafeSyntaxError)) return error;
   return new BodyInvalid('The request body is not valid JSON: ' + error.message);
 }

@@ -8,7 +8,7 @@ import {
 import { readJson } from './content.js';
 import { codedError } from './errors.js';
 import { answer, fail, handlerDone, refuseResult, whenSettled } from './lifecycle.js';
-import { jsonText, native } from './native.js';
+import { native } from './native.js';
 import { state } from './state.js';
 
 /** What an event function's entry exports, as a job: from target and event to the result. */
@@ -52,5 +52,5 @@ function finish(result) {
 /** The JSON text of a result; undefined if there is none. */
 function resultText(result) {
   if (result === undefined) return 'null';
-  return jsonText(result);
+  return native.jsonText(result);
 }

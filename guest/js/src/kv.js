@@ -13,7 +13,7 @@ import {
   uncurryThis,
 } from './primordials.js';
 import { codedError, nativeError, typeError } from './errors.js';
-import { jsonText, native, touch } from './native.js';
+import { native, touch } from './native.js';
 
 const SafeDate = Date;
 const DateNow = Date.now;
@@ -26,7 +26,7 @@ function checkKey(method, key) {
 }
 
 function valueText(method, value) {
-  const text = jsonText(value);
+  const text = native.jsonText(value);
   if (text === undefined) {
     throw typeError('ERR_INVALID_ARG_TYPE', `kv.${method}: value must be JSON-serialisable`);
   }

@@ -50,7 +50,7 @@ import {
   release,
 } from './lifecycle.js';
 import { HTML_TYPE, JSON_TYPE, TEXT_TYPE, contentType, withCharset } from './mime.js';
-import { jsonText, native } from './native.js';
+import { native } from './native.js';
 import { request, setResponse } from './request.js';
 import { state } from './state.js';
 
@@ -70,7 +70,7 @@ let ownWriteHead = null;
 /** What Express has and few ask for; made when it is first needed. */
 const more = () => builtin('internal/express');
 
-const { respond } = native;
+const { jsonText, respond } = native;
 const SETTLED = PromiseResolve(undefined);
 
 function checkStatus(code) {

@@ -30,7 +30,7 @@ import {
   headersFromText,
   setDefaultHeader,
 } from './headers.js';
-import { jsonText, native } from './native.js';
+import { native } from './native.js';
 import { hasCredentials, invalidUrl, normalUrl } from './url.js';
 import { domText } from './webidl.js';
 
@@ -413,7 +413,7 @@ export class Response extends Body {
   }
 
   static json(data, init = undefined) {
-    const text = jsonText(data);
+    const text = native.jsonText(data);
     if (text === undefined) throw new SafeTypeError('Value is not JSON serializable');
     const { source } = extractBody(text);
     const response = new Response(null, init);

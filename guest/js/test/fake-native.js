@@ -153,7 +153,7 @@
       return text === null ? undefined : parse(text);
     },
     // Nothing is plain here, so that what is not has its tests.
-    plainJson() {},
+    jsonText: (value) => JSON.stringify(value),
     bodyBytes: () => copy(outside.bodyBytes()),
     urlParse: (input, base) => list(outside.urlParse(input, base)),
     urlSet: (href, part, value) => list(outside.urlSet(href, part, value)),
