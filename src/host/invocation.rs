@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use wasmtime::bail;
+use wasmtime::component::{Linker, WasmList};
 
 use super::State;
 use super::bindings::ampoule::host::invocation;
@@ -96,6 +97,35 @@ impl State {
     }
 }
 
+/// Puts a `respond` in the place of the generated one that looks at its lists before they are
+/// copied: at how long they are, and at where they lie.
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut instance = linker.instance("ampoule:host/invocation@0.1.0")?;
+    instance.func_wrap("respond", |mut store, (status, fields, body): Response| {
+        let (head, content) = (fields.as_le_slice(&store), body.as_le_slice(&store));
+        let within = head.as_ptr().addr();
+        let state = store.data();
+        let (len, len_max) = (content.len() as u64, state.budget.response_bytes);
+        if len > len_max {
+            store.data_mut().usage.response_refused = true;
+            bail!("a response of {len} bytes");
+        }
+        if head.len() > FIELDS_BYTES_MAX {
+            bail!("header fields of {} bytes", head.len());
+        }
+        let (head, content) = (head.to_vec(), content.to_vec());
+        let state = store.data_mut();
+        state.within = Some(within);
+        Ok((invocation::Host::respond(state, status, head, content)?,))
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// What `respond` is called with.
+type Response = (u16, WasmList<u8>, WasmList<u8>);
+
 struct Answer {
     responder: Responder,
     status: u16,
@@ -132,10 +162,6 @@ impl invocation::Host for State {
     }
 
     fn respond(&mut self, status: u16, fields: Vec<u8>, body: Vec<u8>) -> wasmtime::Result<bool> {
-        if body.len() as u64 > self.budget.response_bytes {
-            self.usage.response_refused = true;
-            bail!("a response of {} bytes", body.len());
-        }
         let Some(answer) = self.answer(status, fields)? else {
             return Ok(false);
         };

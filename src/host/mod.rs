@@ -45,6 +45,7 @@ mod bindings {
 /// Only if an interface is linked twice, which is a mistake in this crate.
 pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     bindings::Ampoule::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    invocation::link(linker)?;
     wasi::link(linker)
 }
 

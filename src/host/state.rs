@@ -119,6 +119,8 @@ pub struct State {
     pub(super) wasi: Wasi,
     /// The trace that subrequests carry on.
     pub(super) trace: Carried,
+    /// An address in the guest's memory, once it has answered.
+    pub(super) within: Option<usize>,
 }
 
 impl State {
@@ -167,6 +169,7 @@ impl State {
             log: LogBuffer::new(budget.limits.log_bytes),
             loading: None,
             trace: Carried::default(),
+            within: None,
         }
     }
 
@@ -180,6 +183,11 @@ impl State {
     /// Has subrequests carry this trace on.
     pub fn carry(&mut self, trace: Carried) {
         self.trace = trace;
+    }
+
+    /// An address in the guest's memory, if it is known: where its answer was.
+    pub fn within(&self) -> Option<usize> {
+        self.within
     }
 
     /// What was used so far.

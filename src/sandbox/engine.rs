@@ -14,6 +14,7 @@ use wasmtime::{
 };
 
 use super::overlay::Overlay;
+use super::trim::Trim;
 use super::{image, snapshot};
 use crate::host::{self, AmpoulePre, State};
 use crate::limits::{Limits, OVERLAY_BYTES_MAX, OWN_IMAGES_MAX, SNAPSHOT_BYTES_MAX};
@@ -82,6 +83,7 @@ struct Inner {
     floors: Mutex<HashMap<Domain, Weak<Floor>>>,
     /// Invocations so far.
     ticks: AtomicU64,
+    trim: Trim,
     /// Images with memory of their own because they are used often, the oldest first.
     own: Mutex<VecDeque<Weak<image::Inner>>>,
     reset: Reset,
@@ -146,10 +148,17 @@ impl Engine {
                 cache,
                 floors: Mutex::default(),
                 ticks: AtomicU64::new(0),
+                trim: Trim::default(),
                 own: Mutex::default(),
                 reset,
             }),
         })
+    }
+
+    /// Keeps memories trimmed, if mapped pages are looked at.
+    pub(super) fn trim(&self) -> Option<&Trim> {
+        let is_scanned = self.inner.reset.pagemap_scan;
+        is_scanned.then_some(&self.inner.trim)
     }
 
     /// How used memory is made fresh, for start-up messages and the status page.

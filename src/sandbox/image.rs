@@ -81,23 +81,25 @@ impl Image {
         self.inner.own().is_some()
     }
 
-    /// A fresh guest in `store`, whose fuel is set to `fuel`.
+    /// A fresh guest in `store`, whose fuel is set to `fuel`, and what tells the image of its
+    /// memory from others.
     pub(super) async fn instantiate(
         &self,
         store: &mut Store<State>,
         fuel: u64,
-    ) -> wasmtime::Result<Ampoule> {
+    ) -> wasmtime::Result<(Ampoule, usize)> {
         let inner = &self.inner;
         inner.count();
         if let Some(own) = inner.own() {
-            return own.instantiate_async(store).await;
+            let guest = own.instantiate_async(store).await?;
+            return Ok((guest, Arc::as_ptr(inner).addr()));
         }
         let guest = inner.floor.instantiate_async(&mut *store).await?;
         store.set_fuel(APPLY_FUEL)?;
         let parts = inner.overlay.parts();
         guest.call_apply_overlay(&mut *store, parts).await?;
         store.set_fuel(fuel)?;
-        Ok(guest)
+        Ok((guest, Arc::as_ptr(&inner.floor).addr()))
     }
 }
 

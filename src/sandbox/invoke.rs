@@ -154,14 +154,19 @@ impl Image {
     }
 }
 
+/// Runs the guest to its end.
 async fn drive(image: &Image, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<()> {
-    let guest = image.instantiate(&mut *store, fuel).await?;
+    let (guest, of) = image.instantiate(&mut *store, fuel).await?;
     let mut waiting = guest.call_start(&mut *store).await?;
     while waiting {
         let Some(ended) = store.data_mut().next_operation().await else {
             break;
         };
         waiting = guest.call_resume(&mut *store, ended).await?;
+    }
+    // The guest is not called again, and its memory is reset as soon as the store is dropped.
+    if let (Some(trim), Some(within)) = (image.inner.engine.trim(), store.data().within()) {
+        trim.ended(within, of);
     }
     Ok(())
 }

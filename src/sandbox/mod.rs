@@ -13,6 +13,7 @@ pub mod outcome;
 mod overlay;
 pub mod paging;
 pub mod snapshot;
+mod trim;
 
 pub use engine::{Domain, Engine, EngineConfig};
 pub use image::Image;

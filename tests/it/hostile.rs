@@ -209,7 +209,7 @@ async fn a_body_that_is_hostile_to_parsers_harms_its_invocation_alone() {
     // Nested deeper than any stack.
     let nested = format!("{}{}", "[".repeat(2_000_000), "]".repeat(2_000_000));
     let answer = Answer::of(post(nested)).await;
-    answer.expect_problem(400, "body_invalid");
+    answer.expect_problem(500, "stack_exceeded");
     assert_unharmed(&server, "parse").await;
 }
 
