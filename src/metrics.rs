@@ -126,6 +126,15 @@ pub struct Metrics {
     tenants: Family<OfTenant, Counter>,
     named: Named,
     gauges: Gauges,
+    /// What was counted before, by kind and ending.
+    known: RwLock<Vec<((&'static str, &'static str), Counted)>>,
+}
+
+/// What an invocation is counted in.
+struct Counted {
+    invocations: Counter,
+    seconds: Histogram,
+    fuel: Counter,
 }
 
 #[derive(Default)]
@@ -176,6 +185,7 @@ impl Metrics {
                 names: RwLock::default(),
             },
             gauges: Gauges::default(),
+            known: RwLock::default(),
         };
         metrics.register_events(commits);
         metrics.register_gauges();
@@ -291,14 +301,15 @@ impl Metrics {
 
     /// Notes an invocation that has ended, with its subrequests that have, by outcome.
     pub fn ended(&self, ended: &Ended<'_>, subrequests: impl Iterator<Item = (&'static str, u32)>) {
-        let of_kind = OfKind { kind: ended.kind };
-        let of_outcome = OfOutcome {
-            kind: ended.kind,
-            outcome: ended.code.unwrap_or(ended.ending),
+        let note = |counted: &Counted| {
+            counted.invocations.inc();
+            counted.seconds.observe(ended.seconds);
+            counted.fuel.inc_by(ended.fuel);
         };
-        self.invocations.get_or_create(&of_outcome).inc();
-        self.seconds.get_or_create(&of_kind).observe(ended.seconds);
-        self.fuel.get_or_create(&of_kind).inc_by(ended.fuel);
+        match ended.code {
+            Some(code) => note(&self.counted(ended.kind, code)),
+            None => self.with_known(ended, note),
+        }
         if ended.kv_operations > 0 {
             self.kv_operations.inc_by(ended.kv_operations);
         }
@@ -313,6 +324,33 @@ impl Metrics {
                 ending: ended.ending,
             };
             self.tenants.get_or_create(&of_tenant).inc();
+        }
+    }
+
+    /// Calls `note` with what invocations of this kind and ending are counted in. Those without a
+    /// code are nearly all of them, of a handful of kinds: they are not looked up by their labels.
+    fn with_known(&self, ended: &Ended<'_>, note: impl Fn(&Counted)) {
+        let of = (ended.kind, ended.ending);
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, counted)) = known.iter().find(|(one, _)| *one == of) {
+                return note(counted);
+            }
+        }
+        let counted = self.counted(ended.kind, ended.ending);
+        note(&counted);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|(one, _)| *one == of) {
+            known.push((of, counted));
+        }
+    }
+
+    fn counted(&self, kind: &'static str, outcome: &'static str) -> Counted {
+        let of_outcome = OfOutcome { kind, outcome };
+        Counted {
+            invocations: self.invocations.get_or_create(&of_outcome).clone(),
+            seconds: self.seconds.get_or_create(&OfKind { kind }).clone(),
+            fuel: self.fuel.get_or_create(&OfKind { kind }).clone(),
         }
     }
 
