@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::mm::{Advice, madvise};
 
@@ -35,14 +35,24 @@ pub(super) struct Trim {
 struct Memories {
     /// By their addresses without the last [`NEIGHBOUR_BITS`] bits.
     uses: HashMap<usize, Uses>,
-    /// The one that is taken apart, and how often others were used since.
-    apart: Option<(Range<usize>, u32)>,
+    apart: Apart,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Uses {
     image: usize,
     count: u32,
+}
+
+/// The one memory that is taken apart.
+#[derive(Debug, Default)]
+enum Apart {
+    #[default]
+    None,
+    /// Somebody is taking one apart.
+    Begun,
+    /// This part is, and others were used so often since.
+    Done(Range<usize>, u32),
 }
 
 impl Trim {
@@ -52,51 +62,70 @@ impl Trim {
     /// The caller vouches for it that nothing reads or writes that memory any more until its
     /// contents have been put back: they may be put back here.
     pub(super) fn ended(&self, within: usize, image: usize) {
-        let memories = self.memories.lock();
-        let mut memories = memories.unwrap_or_else(PoisonError::into_inner);
-        memories.put_together(within);
-        let uses = memories.uses.entry(within >> NEIGHBOUR_BITS).or_default();
-        if uses.image != image {
-            *uses = Uses { image, count: 0 };
+        let (whole_again, is_due) = self.lock().note(within, image);
+        // The kernel takes its time, so nobody else waits for the lock meanwhile.
+        if let Some(part) = whole_again {
+            advise(part, Advice::LinuxDoFork);
         }
-        uses.count = uses.count.saturating_add(1);
-        if USES.contains(&uses.count) && memories.apart.is_none() {
-            memories.take_apart(within);
+        if is_due {
+            let part = take_apart(within);
+            self.lock().apart = part.map_or(Apart::None, |part| Apart::Done(part, 0));
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memories> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Memories {
-    /// Ends what [`Memories::take_apart`] began, once that memory was used.
-    fn put_together(&mut self, within: usize) {
-        let Some((part, others)) = &mut self.apart else {
-            return;
-        };
-        let is_used = part.start >> NEIGHBOUR_BITS == within >> NEIGHBOUR_BITS;
-        *others += 1;
-        if is_used || *others > PATIENCE {
-            advise(part.clone(), Advice::LinuxDoFork);
-            self.apart = None;
+    /// Counts a use: answers the part that is to be put together, and whether the memory that was
+    /// used is to be taken apart.
+    fn note(&mut self, within: usize, image: usize) -> (Option<Range<usize>>, bool) {
+        let whole_again = self.whole_again(within);
+        let uses = self.uses.entry(within >> NEIGHBOUR_BITS).or_default();
+        if uses.image != image {
+            *uses = Uses { image, count: 0 };
         }
+        uses.count = uses.count.saturating_add(1);
+        let is_due = USES.contains(&uses.count) && matches!(self.apart, Apart::None);
+        if is_due {
+            self.apart = Apart::Begun;
+        }
+        (whole_again, is_due)
     }
 
-    fn take_apart(&mut self, within: usize) {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let Some(part) = image_around(&maps, within) else {
-            return;
+    /// The part that is apart, once its memory was used.
+    fn whole_again(&mut self, within: usize) -> Option<Range<usize>> {
+        let Apart::Done(part, others) = &mut self.apart else {
+            return None;
         };
-        if part.len() > PART_BYTES_MAX {
-            return;
+        *others += 1;
+        let is_used = part.start >> NEIGHBOUR_BITS == within >> NEIGHBOUR_BITS;
+        if !is_used && *others <= PATIENCE {
+            return None;
         }
-        advise(part.clone(), Advice::LinuxDontNeed);
-        let page = rustix::param::page_size();
-        for start in part.clone().step_by(2 * page) {
-            // Neighbours that differ in this are mappings of their own. No child is made of this
-            // process that goes on in its memory, so it means nothing else.
-            advise(start..start + page, Advice::LinuxDontFork);
-        }
-        self.apart = Some((part, 0));
+        let part = part.clone();
+        self.apart = Apart::None;
+        Some(part)
     }
+}
+
+/// Unmaps the image in a memory and makes each of its pages a mapping of its own; answers where.
+fn take_apart(within: usize) -> Option<Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let part = image_around(&maps, within)?;
+    if part.len() > PART_BYTES_MAX {
+        return None;
+    }
+    advise(part.clone(), Advice::LinuxDontNeed);
+    let page = rustix::param::page_size();
+    for start in part.clone().step_by(2 * page) {
+        // Neighbours that differ in this are mappings of their own. No child is made of this
+        // process that goes on in its memory, so it means nothing else.
+        advise(start..start + page, Advice::LinuxDontFork);
+    }
+    Some(part)
 }
 
 /// The part of a sandbox's memory that is mapped from its image: from the lines of
