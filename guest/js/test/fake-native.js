@@ -5,7 +5,7 @@
   const outside = globalThis.__outside;
   delete globalThis.__outside;
   const { control } = outside;
-  const { parse } = JSON;
+  const { parse, stringify } = JSON;
   const Bytes = Uint8Array;
   const Failure = Error;
   const { begin } = control;
@@ -152,8 +152,7 @@
       const text = outside.bodyText(true);
       return text === null ? undefined : parse(text);
     },
-    // Nothing is plain here, so that what is not has its tests.
-    jsonText: (value) => JSON.stringify(value),
+    jsonText: (value) => stringify(value),
     bodyBytes: () => copy(outside.bodyBytes()),
     urlParse: (input, base) => list(outside.urlParse(input, base)),
     urlSet: (href, part, value) => list(outside.urlSet(href, part, value)),
