@@ -60,13 +60,10 @@ struct OfTenant {
 struct Callable {
     binding: Binding,
     /// Its headers, open; an error if they were sealed under another master key.
-    headers: Result<Headers, NotOpened>,
+    headers: Result<BTreeMap<String, Plain>, NotOpened>,
     /// What its arguments have to look like; an error if its schema can no longer be used.
     parameters: Option<Result<Parameters, String>>,
 }
-
-/// Header fields with their values.
-type Headers = Vec<(String, Plain)>;
 
 /// The bindings that one invocation may call.
 #[derive(Clone)]
@@ -176,13 +173,10 @@ impl Cache {
 impl Callable {
     fn new(tenant: &TenantId, binding: Binding, master: &MasterKey) -> Arc<Self> {
         let parameters = binding.parameters.as_ref();
-        let headers = binding.headers.iter().map(|(name, sealed)| {
-            let place = place_of(tenant, &binding.name, name);
-            Ok((name.clone(), master.open_text(&place, sealed)?))
-        });
+        let owner = owner_of(tenant, &binding.name);
         Arc::new(Self {
             parameters: parameters.map(Parameters::new),
-            headers: headers.collect(),
+            headers: master.open_all(&owner, &binding.headers),
             binding,
         })
     }
@@ -245,16 +239,12 @@ pub fn seal(
     headers: &BTreeMap<String, Plain>,
     master: &MasterKey,
 ) -> BTreeMap<String, Sealed> {
-    let seal = |(header, value): (&String, &Plain)| {
-        let place = place_of(tenant, name, header);
-        (header.clone(), master.seal_text(&place, value))
-    };
-    headers.iter().map(seal).collect()
+    master.seal_all(&owner_of(tenant, name), headers)
 }
 
-/// Where a header's value belongs, and nowhere else.
-fn place_of(tenant: &TenantId, binding: &str, header: &str) -> String {
-    format!("binding {tenant}/{binding}/{header}")
+/// Whose the values of a binding's headers are, and nobody else's.
+fn owner_of(tenant: &TenantId, binding: &str) -> String {
+    format!("binding {tenant}/{binding}")
 }
 
 /// The arguments as they are sent, with defaults filled in.

@@ -4,6 +4,7 @@
 //! can try them all, and a slow hash, which makes guessing a *chosen* password dear, would only
 //! make every request dear.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -344,6 +345,37 @@ impl MasterKey {
         let sealed = STANDARD.decode(&sealed.0).map_err(|_| NotOpened)?;
         let opened = self.open(context, sealed)?;
         String::from_utf8(opened).map(Plain).map_err(|_| NotOpened)
+    }
+}
+
+impl MasterKey {
+    /// [`MasterKey::seal_text`] for texts by name, each for its own place with `owner`.
+    pub fn seal_all(
+        &self,
+        owner: &str,
+        plain: &BTreeMap<String, Plain>,
+    ) -> BTreeMap<String, Sealed> {
+        let seal = |(name, text): (&String, &Plain)| {
+            let sealed = self.seal_text(&format!("{owner}/{name}"), text);
+            (name.clone(), sealed)
+        };
+        plain.iter().map(seal).collect()
+    }
+
+    /// Opens what [`MasterKey::seal_all`] made for the same owner.
+    ///
+    /// # Errors
+    /// [`NotOpened`], if any of them is not opened.
+    pub fn open_all(
+        &self,
+        owner: &str,
+        sealed: &BTreeMap<String, Sealed>,
+    ) -> Result<BTreeMap<String, Plain>, NotOpened> {
+        let open = |(name, text): (&String, &Sealed)| {
+            let opened = self.open_text(&format!("{owner}/{name}"), text)?;
+            Ok((name.clone(), opened))
+        };
+        sealed.iter().map(open).collect()
     }
 }
 

@@ -91,9 +91,9 @@ impl Load {
     }
 }
 
-/// Where a secret belongs, and nowhere else: it does not open for another function.
-fn place_of(tenant: &TenantId, function: &FunctionName, name: &str) -> String {
-    format!("secret {tenant}/{function}/{name}")
+/// Whose a secret is, and nobody else's: it does not open for another function.
+fn owner_of((tenant, function): (&TenantId, &FunctionName)) -> String {
+    format!("secret {tenant}/{function}")
 }
 
 /// What became of a load.
@@ -511,14 +511,10 @@ impl Images {
     /// Seals secrets of a function.
     pub(super) fn seal(
         &self,
-        (tenant, function): (&TenantId, &FunctionName),
+        owner: (&TenantId, &FunctionName),
         secrets: &BTreeMap<String, Plain>,
     ) -> BTreeMap<String, Sealed> {
-        let seal = |(name, secret): (&String, &Plain)| {
-            let place = place_of(tenant, function, name);
-            (name.clone(), self.shared.master.seal_text(&place, secret))
-        };
-        secrets.iter().map(seal).collect()
+        self.shared.master.seal_all(&owner_of(owner), secrets)
     }
 
     /// Opens secrets of a function.
@@ -527,15 +523,11 @@ impl Images {
     /// `internal`, when they were sealed under another master key.
     pub(super) fn open(
         &self,
-        (tenant, function): (&TenantId, &FunctionName),
+        owner: (&TenantId, &FunctionName),
         secrets: &BTreeMap<String, Sealed>,
     ) -> Result<BTreeMap<String, Plain>, Error> {
-        let open = |(name, sealed): (&String, &Sealed)| {
-            let place = place_of(tenant, function, name);
-            let opened = self.shared.master.open_text(&place, sealed);
-            Ok((name.clone(), opened.map_err(Error::internal)?))
-        };
-        secrets.iter().map(open).collect()
+        let opened = self.shared.master.open_all(&owner_of(owner), secrets);
+        opened.map_err(Error::internal)
     }
 
     /// The secrets of a deployment.
