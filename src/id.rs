@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,13 @@ name!(
 impl TenantId {
     /// The tenant of paths that name none.
     pub fn default_tenant() -> Self {
-        Self("default".into())
+        static DEFAULT: LazyLock<TenantId> = LazyLock::new(|| TenantId("default".into()));
+        DEFAULT.clone()
+    }
+
+    /// The name, shared with this.
+    pub fn to_shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -104,6 +110,14 @@ impl TenantId {
 pub struct InvocationId(ulid::Ulid);
 
 impl InvocationId {
+    /// Characters of an id.
+    pub const LEN: usize = ulid::ULID_LEN;
+
+    /// Writes the id as [`fmt::Display`] does, without its machinery: every answer names one.
+    pub fn write(self, text: &mut [u8; Self::LEN]) -> &str {
+        self.0.array_to_str(text)
+    }
+
     /// A new id for an invocation that starts at `now_ms` (Unix time).
     pub fn new(now_ms: u64) -> Self {
         Self(ulid::Ulid::from_parts(now_ms, rand::random()))
@@ -165,9 +179,30 @@ pub fn random_span() -> u64 {
 }
 
 /// The id of a trace (W3C Trace Context), as 32 hexadecimal digits in text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TraceId(u128);
+
+impl TraceId {
+    /// The id as ASCII, as [`fmt::Display`] writes it.
+    pub fn digits(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (byte, pair) in self.0.to_be_bytes().iter().zip(text.chunks_exact_mut(2)) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        text
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = self.digits();
+        let text = std::str::from_utf8(&digits).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(text)
+    }
+}
 
 impl From<u128> for TraceId {
     fn from(number: u128) -> Self {
@@ -178,12 +213,6 @@ impl From<u128> for TraceId {
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
-    }
-}
-
-impl From<TraceId> for String {
-    fn from(id: TraceId) -> Self {
-        id.to_string()
     }
 }
 
@@ -283,3 +312,6 @@ impl fmt::Display for RequestId {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests;

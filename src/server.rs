@@ -13,15 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt;
-use hyper::body::Incoming;
-use hyper::service::{Service as _, service_fn};
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -31,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use self::stall::StallGuard;
 use crate::app::App;
 pub use crate::http::HttpSettings;
-use crate::http::{Http, Peer, answer_to_panic, router, routers};
+use crate::http::{Http, Paths, answer_to_panic};
 use crate::limits;
 
 mod stall;
@@ -103,13 +101,13 @@ pub async fn run(
     };
     match &listeners.api {
         None => {
-            let accepting = connections.accept(&listeners.functions, router(http));
+            let accepting = connections.accept(&listeners.functions, Paths::all(http));
             tokio::select! { () = accepting => {} () = stop => {} }
         }
         Some(api) => {
-            let routers = routers(http);
-            let accepting = connections.accept(&listeners.functions, routers.functions);
-            let accepting_api = connections.accept(api, routers.api);
+            let functions = Paths::functions(Arc::clone(&http));
+            let accepting = connections.accept(&listeners.functions, functions);
+            let accepting_api = connections.accept(api, Paths::api(http));
             tokio::select! { () = accepting => {} () = accepting_api => {} () = stop => {} }
         }
     }
@@ -158,7 +156,8 @@ struct Connections {
 impl Connections {
     /// Accepts connections for ever. Each listener has places of its own, so that a flood on one
     /// leaves the other reachable.
-    async fn accept(&self, listener: &TcpListener, router: Router) {
+    async fn accept(&self, listener: &TcpListener, paths: Paths) {
+        let paths = Arc::new(paths);
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let accepted = async {
@@ -168,7 +167,7 @@ impl Connections {
             };
             match accepted.await {
                 Ok(((stream, peer), permit)) => {
-                    let served = self.serve(stream, peer, router.clone());
+                    let served = self.serve(stream, peer, Arc::clone(&paths));
                     let cut = self.cut.clone();
                     self.tasks.spawn(async move {
                         cut.run_until_cancelled_owned(served).await;
@@ -190,7 +189,7 @@ impl Connections {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        router: Router,
+        paths: Arc<Paths>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let closing = self.closing.clone();
         let executor = Tracked(self.tasks.clone());
@@ -202,7 +201,8 @@ impl Connections {
                 return;
             };
             let builder = builder(executor, is_http2);
-            let service = service_fn(move |request| respond(router.clone(), peer.ip(), request));
+            let service =
+                service_fn(move |request| respond(Arc::clone(&paths), peer.ip(), request));
             let stream = TokioIo::new(StallGuard::new(stream, WRITE_STALL));
             let mut connection = pin!(builder.serve_connection(stream, service));
             let ended = tokio::select! {
@@ -268,16 +268,20 @@ async fn is_http2(stream: &TcpStream) -> std::io::Result<bool> {
 
 /// Answers one request, whatever its handler does.
 async fn respond(
-    router: Router,
+    paths: Arc<Paths>,
     peer: IpAddr,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    request.extensions_mut().insert(Peer(peer));
-    let answered = AssertUnwindSafe(TowerToHyperService::new(router).call(request));
-    match answered.catch_unwind().await {
-        Ok(answered) => answered,
-        Err(panic) => Ok(answer_to_panic(panic.as_ref())),
-    }
+    // Most requests have no body, and need no place for one.
+    let request = request.map(|body| match body.is_end_stream() {
+        true => Body::empty(),
+        false => Body::new(body),
+    });
+    let answered = AssertUnwindSafe(paths.answer(peer, request)).catch_unwind();
+    Ok(match answered.await {
+        Ok(answer) => answer,
+        Err(panic) => answer_to_panic(panic.as_ref()),
+    })
 }
 
 /// Runs hyper's tasks in the server's own tracker.

@@ -4,17 +4,22 @@
 //! which a client is still sending resets it, and the client may lose the answer that tells it
 //! why.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::EXPECT;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::dispatch::ReadBody;
 use crate::error::{Code, Error};
 use crate::limits;
 
@@ -22,6 +27,27 @@ use crate::limits;
 const RESERVED_BYTES_MAX: u64 = 1 << 20;
 /// How long a body that nobody wants is read further.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// The way to read the whole body of a request with these headers, see [`Unread`]. Nothing is
+/// allocated for a request without one, which most are.
+pub(super) fn reader(headers: &HeaderMap, body: Body, tasks: &TaskTracker) -> ReadBody {
+    if body.is_end_stream() {
+        return Box::new(|_bytes_max| Box::pin(NoBody));
+    }
+    let body = Unread::new(headers, body, tasks.clone());
+    Box::new(|bytes_max| body.read(bytes_max).boxed())
+}
+
+/// Reads the body of a request without one. It has no size, so that a box of it has none either.
+struct NoBody;
+
+impl Future for NoBody {
+    type Output = Result<Bytes, Error>;
+
+    fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(Bytes::new()))
+    }
+}
 
 /// A request body that nothing was read of yet.
 pub(super) struct Unread {

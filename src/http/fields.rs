@@ -31,19 +31,19 @@ pub(super) fn of_request(parts: &Parts) -> Result<Vec<u8>, Error> {
     if let Some(authority) = authority {
         push(&mut fields, HOST.as_str(), authority.as_str().as_bytes())?;
     }
-    for name in headers.keys() {
+    let mut has_cookies = false;
+    for (name, value) in headers {
         if is_between_hops(name, &named) || (authority.is_some() && name == HOST) {
             continue;
         }
-        let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        if name == COOKIE {
+        if name != COOKIE {
+            push(&mut fields, name.as_str(), value.as_bytes())?;
+        } else if !has_cookies {
+            has_cookies = true;
             // HTTP/2 may send them apart, nothing else may: RFC 9113, 8.2.3.
+            let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
             let values: Vec<&[u8]> = values.collect();
             push(&mut fields, name.as_str(), &values.join(&b"; "[..]))?;
-            continue;
-        }
-        for value in values {
-            push(&mut fields, name.as_str(), value)?;
         }
     }
     Ok(fields)

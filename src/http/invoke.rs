@@ -11,23 +11,23 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use percent_encoding::percent_decode_str;
 
-use super::body::Unread;
+use super::body;
 use super::path::OfVersion;
 use super::problem::Problem;
 use super::{Http, Peer, fields, invoke_key, panic_error};
 use crate::dispatch::{Answer, AnswerBody, Call, Caller};
 use crate::error::{Code, Error};
-use crate::id::{FunctionName, InvocationId, TenantId};
+use crate::id::{FunctionName, InvocationId, TenantId, TraceId};
 use crate::store::RecordedKind;
 use crate::trace::Context;
 use crate::{clock, limits};
@@ -43,14 +43,51 @@ const TEST_AUTHORIZATION: &str = "x-ampoule-test-authorization";
 const TEST_SEGMENTS: usize = 7;
 /// Names the trace, on every answer of the data plane whose function does not do so itself.
 const TRACE: HeaderName = HeaderName::from_static("x-trace-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Answers one request of the data plane.
+/// Whether a path is one of the data plane's.
+pub(super) fn is_meant(uri: &Uri) -> bool {
+    let rest = uri.path().strip_prefix("/invoke");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers one request of the data plane, whose connection comes from `peer`.
 ///
 /// # Cancel safety
 /// Dropping it ends the invocation.
-pub(super) async fn invoke(State(http): State<Arc<Http>>, request: Request) -> Response {
+pub(super) async fn invoke(http: &Http, peer: IpAddr, request: Request) -> Response {
+    let method = request.method().clone();
     let target = Target::of(request.uri());
-    respond_to(&http, target, request).await
+    let response = respond_to(http, peer, target, request).await;
+    measured(response, &method)
+}
+
+/// Says how long an answer is, and takes the body from one to HEAD, and both from one to CONNECT
+/// that HTTP would take for a tunnel's: for all other paths the router does so.
+fn measured(mut response: Response, method: &Method) -> Response {
+    if *method == Method::CONNECT && response.status().is_success() {
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = Body::empty();
+        return response;
+    }
+    let length = response.body().size_hint().exact();
+    if let Some(length) = length
+        && !response.headers().contains_key(CONTENT_LENGTH)
+    {
+        let length = decimal(length);
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    if *method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// A number as a header's value: one allocation, where the conversion that there is takes two.
+fn decimal(number: u64) -> HeaderValue {
+    let mut buffer = itoa::Buffer::new();
+    HeaderValue::from_str(buffer.format(number)).expect("digits are ASCII")
 }
 
 /// Answers one request to a version that need not be active. The key is not passed on to it.
@@ -84,18 +121,30 @@ pub(super) async fn test(
     if let Some(value) = headers.remove(TEST_AUTHORIZATION) {
         headers.insert(AUTHORIZATION, value);
     }
-    respond_to(&http, target, request).await
+    let peer = connected(request.extensions());
+    respond_to(&http, peer, target, request).await
 }
 
-async fn respond_to(http: &Http, target: Result<Target, Error>, request: Request) -> Response {
+async fn respond_to(
+    http: &Http,
+    peer: IpAddr,
+    target: Result<Target, Error>,
+    request: Request,
+) -> Response {
     let id = InvocationId::new(clock::now_ms());
     let chosen = Arc::new(AtomicU64::new(0));
     let trace = trace_of(id, request.headers());
-    let trace_id = HeaderValue::try_from(format!("{:032x}", trace.trace_id()));
+    let trace_id = TraceId::from(trace.trace_id());
     let mut response = match target {
         Ok(target) => {
             let tenant = target.tenant.clone();
-            let answered = answer(http, id, trace, target, Arc::clone(&chosen), request);
+            let asked = Asked {
+                id,
+                trace,
+                chosen: Arc::clone(&chosen),
+                peer,
+            };
+            let answered = answer(http, asked, target, request);
             let answered = AssertUnwindSafe(answered).catch_unwind().await;
             answered
                 .unwrap_or_else(|panic| Err(panic_error(panic.as_ref())))
@@ -107,61 +156,71 @@ async fn respond_to(http: &Http, target: Result<Target, Error>, request: Request
     };
     let headers = response.headers_mut();
     sign(headers, id, &chosen);
-    if let Ok(trace_id) = trace_id {
-        headers.entry(TRACE).or_insert(trace_id);
-    }
+    headers.entry(TRACE).or_insert_with(|| {
+        let text = trace_id.digits();
+        HeaderValue::from_bytes(&text).expect("digits are ASCII")
+    });
     response
 }
 
 /// Says in the headers of an answer which invocation it is of, and of which version once that was
 /// chosen.
 pub(super) fn sign(headers: &mut HeaderMap, id: InvocationId, chosen: &AtomicU64) {
-    let value = HeaderValue::try_from(id.to_string()).expect("an id is ASCII");
+    let mut text = [0; InvocationId::LEN];
+    let value = HeaderValue::from_str(id.write(&mut text)).expect("an id is ASCII");
     headers.insert(INVOCATION, value);
-    // A function does not say which version it is.
-    headers.remove(VERSION);
     match chosen.load(Ordering::Relaxed) {
-        0 => {}
-        version => drop(headers.insert(VERSION, version.into())),
+        // A function does not say which version it is.
+        0 => drop(headers.remove(VERSION)),
+        version => drop(headers.insert(VERSION, decimal(version))),
     }
 }
 
 /// The trace that a request belongs to.
 pub(super) fn trace_of(id: InvocationId, headers: &HeaderMap) -> Context {
-    let text = |name: &str| only(headers, name)?.to_str().ok();
-    let trace_id = text(TRACE.as_str());
-    Context::of_request(id, text("traceparent"), text("tracestate"), trace_id)
+    let text = |name| only(headers, name)?.to_str().ok();
+    let trace_id = text(TRACE);
+    Context::of_request(id, text(TRACEPARENT), text(TRACESTATE), trace_id)
 }
 
 /// The value of a header that occurs exactly once.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     values.next().is_none().then_some(first)
 }
 
-async fn answer(
-    http: &Http,
+/// What is known of a request besides what it says itself.
+struct Asked {
     id: InvocationId,
     trace: Context,
-    target: Target,
+    /// Is told the version that answers.
     chosen: Arc<AtomicU64>,
+    /// The other end of its connection.
+    peer: IpAddr,
+}
+
+async fn answer(
+    http: &Http,
+    asked: Asked,
+    target: Target,
     request: Request,
 ) -> Result<Response, Error> {
+    let id = asked.id;
     let (mut parts, body) = request.into_parts();
     let shown = invoke_key::take(&mut parts.headers);
     let is_head = parts.method == Method::HEAD;
-    let body = Unread::new(&parts.headers, body, http.tasks.clone());
+    let body = body::reader(&parts.headers, body, &http.tasks);
     let call = Call {
         id,
         tenant: target.tenant,
         function: target.function,
         version: target.version,
-        chosen,
+        chosen: asked.chosen,
         recorded_as: target.version.map(|_| RecordedKind::Test),
-        trace,
+        trace: asked.trace,
         fields: fields::of_request(&parts)?,
-        peer: peer(&parts, http.trust_proxy),
+        peer: client(asked.peer, &parts.headers, http.trust_proxy),
         secure: http.trust_proxy && is_forwarded_https(&parts.headers),
         caller: match target.version {
             // Whoever may name a version was asked for a key already.
@@ -170,7 +229,7 @@ async fn answer(
         },
         method: parts.method.as_str().to_owned(),
         target: target.rest,
-        body: Box::new(|bytes_max| body.read(bytes_max).boxed()),
+        body,
     };
     let answer = http.app.dispatch.invoke(call).await?;
     respond(http, id, answer, is_head)
@@ -269,6 +328,9 @@ fn rest_of(path: &str, uri: &Uri) -> String {
 fn segment(path: &str) -> (Cow<'_, str>, &str) {
     let end = path.find('/').unwrap_or(path.len());
     let (segment, rest) = path.split_at(end);
+    if !segment.contains('%') {
+        return (Cow::Borrowed(segment), rest);
+    }
     (percent_decode_str(segment).decode_utf8_lossy(), rest)
 }
 
@@ -281,14 +343,22 @@ fn invalid_name(error: crate::id::InvalidName) -> Error {
 /// Of `x-forwarded-for` only the last entry is the proxy's own; whoever sends a request can write
 /// the others.
 pub(super) fn peer(parts: &Parts, trust_proxy: bool) -> IpAddr {
-    let connected = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    let connected = connected
-        .unwrap_or(IpAddr::from([0, 0, 0, 0]))
-        .to_canonical();
+    client(connected(&parts.extensions), &parts.headers, trust_proxy)
+}
+
+/// The other end of the connection that a request came on.
+fn connected(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<Peer>().map(|peer| peer.0);
+    peer.unwrap_or(IpAddr::from([0, 0, 0, 0]))
+}
+
+/// See [`peer`].
+fn client(connected: IpAddr, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
+    let connected = connected.to_canonical();
     if !trust_proxy {
         return connected;
     }
-    let forwarded = last_entry(&parts.headers, "x-forwarded-for");
+    let forwarded = last_entry(headers, "x-forwarded-for");
     forwarded.and_then(parse_address).unwrap_or(connected)
 }
 

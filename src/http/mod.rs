@@ -50,6 +50,7 @@ use axum::routing::{any, get};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_service::Service as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -138,33 +139,62 @@ impl Http {
     }
 }
 
-/// The paths of a server with two addresses.
-pub(crate) struct Routers {
-    /// Functions alone.
-    pub(crate) functions: Router,
+/// What one address answers.
+pub(crate) struct Paths {
+    /// Where functions are: asked before the router, whose way to a handler costs a request more
+    /// than all that is done for it besides running its function.
+    functions: Option<Arc<Http>>,
+    others: Router,
+}
+
+impl Paths {
+    /// Every path that a server with one address answers.
+    pub(crate) fn all(http: Arc<Http>) -> Self {
+        let others = control_planes(common(operator(&http)), &http);
+        Self {
+            functions: Some(Arc::clone(&http)),
+            others: others.with_state(http),
+        }
+    }
+
+    /// Functions alone, where the control plane has an address of its own.
+    pub(crate) fn functions(http: Arc<Http>) -> Self {
+        Self {
+            functions: Some(Arc::clone(&http)),
+            others: common(Router::new()).with_state(http),
+        }
+    }
+
     /// The control plane alone.
-    pub(crate) api: Router,
-}
+    pub(crate) fn api(http: Arc<Http>) -> Self {
+        let others = control_planes(common(operator(&http)), &http);
+        Self::from(others.with_state(http))
+    }
 
-/// Every path that the server answers.
-pub(crate) fn router(http: Arc<Http>) -> Router {
-    let paths = data_plane().merge(operator(&http));
-    control_planes(common(paths), &http).with_state(http)
-}
-
-/// The same for a control plane with an address of its own.
-pub(crate) fn routers(http: Arc<Http>) -> Routers {
-    Routers {
-        functions: common(data_plane()).with_state(Arc::clone(&http)),
-        api: control_planes(common(operator(&http)), &http).with_state(http),
+    /// Answers one request that came from `peer`.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends what was asked for.
+    pub(crate) async fn answer(&self, peer: IpAddr, mut request: Request) -> Response {
+        if let Some(http) = &self.functions
+            && invoke::is_meant(request.uri())
+        {
+            return invoke::invoke(http, peer, request).await;
+        }
+        request.extensions_mut().insert(Peer(peer));
+        let answered = self.others.clone().call(request).await;
+        answered.unwrap_or_else(|never| match never {})
     }
 }
 
-fn data_plane() -> Router<Arc<Http>> {
-    Router::new()
-        .route("/invoke/{*rest}", any(invoke::invoke))
-        .route("/invoke", any(invoke::invoke))
-        .route("/invoke/", any(invoke::invoke))
+impl From<Router> for Paths {
+    /// No functions.
+    fn from(others: Router) -> Self {
+        Self {
+            functions: None,
+            others,
+        }
+    }
 }
 
 /// Adds what every address answers.

@@ -1,12 +1,13 @@
 //! Connections to a router of the test's own: how they begin, go wrong and end.
 
-use axum::Extension;
 use axum::extract::Request as AxumRequest;
 use axum::routing::{any, post};
+use axum::{Extension, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::http::Peer;
 
 /// Connections to a router of the test's own.
 struct Fixture {
@@ -31,7 +32,7 @@ impl Fixture {
         let (tasks, stopped) = (connections.tasks.clone(), stop.clone());
         let (closing, cut) = (connections.closing.clone(), connections.cut.clone());
         let accepting = TaskTracker::new().spawn(async move {
-            let accepted = connections.accept(&listener, router);
+            let accepted = connections.accept(&listener, router.into());
             stopped.run_until_cancelled(accepted).await;
         });
         Self {

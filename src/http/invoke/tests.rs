@@ -4,6 +4,22 @@ use axum::http::Request;
 
 use super::*;
 
+#[test]
+fn the_data_plane_is_one_segment_and_all_below() {
+    for of_functions in [
+        "/invoke",
+        "/invoke/",
+        "/invoke/a/b",
+        "/invoke?x",
+        "/invoke//",
+    ] {
+        assert!(is_meant(&of_functions.parse().unwrap()), "{of_functions}");
+    }
+    for other in ["/", "/invokes", "/invoke%2Fa", "/Invoke/a", "/api/invoke/a"] {
+        assert!(!is_meant(&other.parse().unwrap()), "{other}");
+    }
+}
+
 fn target(uri: &str) -> Result<(String, String, String), Code> {
     let target = Target::of(&uri.parse().unwrap()).map_err(|error| error.code)?;
     Ok((target.tenant.into(), target.function.into(), target.rest))
@@ -66,6 +82,23 @@ fn a_target_has_a_limit() {
         target(&long(limits::TARGET_BYTES_MAX + 1)),
         Err(Code::FieldsTooLarge)
     );
+}
+
+#[test]
+fn an_answer_says_how_long_it_is() {
+    let length_of = |method: Method, body: Body| {
+        let response = measured(Response::new(body), &method);
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.map(|length| length.to_str().unwrap().to_owned());
+        (length, response.body().size_hint().exact())
+    };
+    let length = |text: &str| Some(text.to_owned());
+    let (whole, none) = (|| Body::from("hello"), Body::empty);
+    assert_eq!(length_of(Method::GET, whole()), (length("5"), Some(5)));
+    assert_eq!(length_of(Method::GET, none()), (length("0"), Some(0)));
+    assert_eq!(length_of(Method::HEAD, whole()), (length("5"), Some(0)));
+    assert_eq!(length_of(Method::GET, no_body()), (None, None));
+    assert_eq!(length_of(Method::CONNECT, whole()), (None, Some(0)));
 }
 
 fn parts(lines: &[(&str, &str)]) -> Parts {
