@@ -12,13 +12,13 @@ mod unattended;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -45,7 +45,7 @@ use crate::trace::{Carried, Context, Tracer};
 pub type ReadBody = Box<dyn FnOnce(u64) -> BoxFuture<'static, Result<Bytes, Error>> + Send>;
 
 pub use background::BodyStream;
-use background::{Attended, HangUp, Progress};
+use background::{Attended, HangUp};
 pub use complete::{Completed, Cost, Exception, Extras, Failed};
 pub use unattended::Unattended;
 
@@ -107,7 +107,7 @@ pub struct Answer {
 /// has ended if that is later.
 pub struct Record {
     refusal: Refusal,
-    _account: Option<Account>,
+    _account: Option<Box<Account>>,
 }
 
 impl Record {
@@ -154,7 +154,8 @@ struct Shared {
     client: Arc<Client>,
     bindings: Bindings,
     concurrency: Concurrency,
-    total: Arc<Semaphore>,
+    /// Invocations that run.
+    running: AtomicUsize,
     meters: Meters,
     tasks: TaskTracker,
     draining: AtomicBool,
@@ -205,7 +206,7 @@ impl Dispatch {
                 images,
                 client,
                 concurrency,
-                total: Arc::new(Semaphore::new(concurrency.total)),
+                running: AtomicUsize::new(0),
                 meters,
                 tasks: TaskTracker::new(),
                 draining: AtomicBool::new(false),
@@ -227,16 +228,11 @@ impl Dispatch {
     /// # Cancel safety
     /// Dropping the future ends the invocation.
     pub async fn invoke(&self, call: Call) -> Result<Answer, Error> {
-        let begun = self.begin(call, Kind::Request).await?;
-        self.run(begun).await
+        let begun = self.begin_with(Kind::Request, call, Extras::default());
+        self.run(begun.await?).await
     }
 
-    /// Everything up to where the sandbox is made.
-    async fn begin(&self, call: Call, kind: Kind) -> Result<Begun, Error> {
-        self.begin_with(kind, call, Extras::default()).await
-    }
-
-    /// [`Dispatch::begin`] with what the caller decides.
+    /// Everything up to where the sandbox is made, with what the caller decides.
     async fn begin_with(&self, kind: Kind, call: Call, extras: Extras) -> Result<Begun, Error> {
         let shared = &self.shared;
         let admitted = shared.admit_call(&call, kind, extras.deployment);
@@ -277,7 +273,7 @@ impl Dispatch {
                 method: kind.method().map_or(call.method, str::to_owned),
                 target: call.target,
                 fields: call.fields,
-                peer: call.peer.to_string(),
+                peer: text_of(call.peer),
                 secure: call.secure,
             },
             content,
@@ -322,8 +318,8 @@ impl Dispatch {
         let tasks = self.shared.tasks.clone();
         let mut attended = Attended::new(running.boxed(), head, promised, tasks);
         let (finished, account) = match attended.progress().await {
-            Progress::Finished(ran) => *ran,
-            Progress::Answered(head) => {
+            Ok(ran) => ran,
+            Err(head) => {
                 let record = Record {
                     refusal,
                     _account: None,
@@ -397,7 +393,7 @@ impl Dispatch {
         Counts {
             started: shared.started.load(Ordering::Relaxed),
             failed: shared.failed.load(Ordering::Relaxed),
-            running: shared.concurrency.total - shared.total.available_permits(),
+            running: shared.running.load(Ordering::Relaxed),
         }
     }
 }
@@ -405,7 +401,7 @@ impl Dispatch {
 impl Shared {
     /// The deployment that a call is for, and its permits.
     fn admit_call(
-        &self,
+        self: &Arc<Self>,
         call: &Call,
         kind: Kind,
         given: Option<Arc<Deployment>>,
@@ -543,18 +539,21 @@ impl Shared {
         Err(Error::new(Code::Forbidden, detail))
     }
 
-    fn admit(&self, tenant: &TenantId) -> Result<Permits, Error> {
+    fn admit(self: &Arc<Self>, tenant: &TenantId) -> Result<Permits, Error> {
         let own = self.meters.admit(tenant)?;
-        let total = Arc::clone(&self.total);
-        let total = total.try_acquire_owned().map_err(|error| match error {
-            TryAcquireError::NoPermits => {
-                let max = self.concurrency.total;
-                let detail = format!("{max} of {max} invocations are running");
-                Error::new(Code::ServerBusy, detail)
-            }
-            TryAcquireError::Closed => Error::internal(error),
-        })?;
-        Ok(Permits { own, _total: total })
+        let max = self.concurrency.total;
+        let enter = |running| (running < max).then_some(running + 1);
+        let entered = self
+            .running
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter);
+        if entered.is_err() {
+            let detail = format!("{max} of {max} invocations are running");
+            return Err(Error::new(Code::ServerBusy, detail));
+        }
+        Ok(Permits {
+            own,
+            shared: Arc::clone(self),
+        })
     }
 }
 
@@ -574,8 +573,24 @@ struct Begun {
     /// No other invocation has had this image since it came into memory.
     cold: bool,
     invocation: Invocation,
-    account: Account,
+    account: Box<Account>,
     head: oneshot::Receiver<Head>,
+}
+
+/// An address as functions see it. Most have four numbers, and are put together here: every
+/// invocation has one, and formatting it takes ten times as long.
+fn text_of(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else {
+        return address.to_string();
+    };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
 }
 
 fn mismatch(found: &Deployment, kind: Kind) -> Error {
@@ -589,7 +604,13 @@ fn mismatch(found: &Deployment, kind: Kind) -> Error {
 /// What lets an invocation run, given back when it is dropped.
 struct Permits {
     own: Place,
-    _total: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Permits {
+    fn drop(&mut self) {
+        self.shared.running.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Permits {
@@ -655,5 +676,17 @@ fn describe(failure: &Failure, translate: impl Fn(&str) -> Option<String>) -> St
             format!("uncaught {name} at {place}")
         }
         None => format!("uncaught {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_they_are_shown() {
+        for text in ["127.0.0.1", "255.10.0.99", "2001:db8::9"] {
+            assert_eq!(text_of(text.parse().unwrap()), text);
+        }
     }
 }

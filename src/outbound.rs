@@ -9,7 +9,8 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::header::LOCATION;
@@ -75,14 +76,20 @@ pub struct OutboundConfig {
 /// What an invocation may reach over HTTP and WebSocket, and the connections it does so with.
 ///
 /// A pool is never shared between grants of two tenants: each has a policy of its own, by which the
-/// pool's connections were decided on.
+/// pool's connections were decided on. Cheap to clone: every invocation has one, and few use it.
 #[derive(Clone)]
 pub struct NetworkGrant {
+    shared: Arc<Granted>,
+}
+
+struct Granted {
     tenant: TenantId,
+    /// The number of its last use, see [`Client::uses`].
+    used: AtomicU64,
     /// With the revision of the policy under which its connections were made: after an edit the
     /// host's other addresses are to be tried, and not a connection that is not allowed any more.
     /// None before the first request.
-    pool: Arc<Mutex<Option<(u64, Pool)>>>,
+    pool: Mutex<Option<(u64, Pool)>>,
     /// For connections that are not pooled; of the tenant's places, as the pool's are.
     connector: Connector,
 }
@@ -109,16 +116,11 @@ pub struct Response {
 pub struct Client {
     user_agent: String,
     dialer: Arc<Dialer>,
-    pools: Mutex<Pools>,
+    grants: RwLock<HashMap<TenantId, NetworkGrant>>,
+    /// Counts up at each use of a grant; the lowest is the longest unused.
+    uses: AtomicU64,
     /// Owns the connections' tasks; each ends with its connection.
     tasks: TaskTracker,
-}
-
-#[derive(Default)]
-struct Pools {
-    by_tenant: HashMap<TenantId, (u64, NetworkGrant)>,
-    /// Counts up at each use; the lowest is the longest unused.
-    uses: u64,
 }
 
 impl Client {
@@ -154,38 +156,48 @@ impl Client {
         Ok(Self {
             user_agent: config.user_agent,
             dialer: Arc::new(dialer),
-            pools: Mutex::default(),
+            grants: RwLock::default(),
+            uses: AtomicU64::new(0),
             tasks,
         })
     }
 
     /// The grant for a tenant's invocations. Grants of one tenant share its connections.
     pub fn grant(&self, tenant: &TenantId) -> NetworkGrant {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        pools.uses += 1;
-        let now = pools.uses;
-        if let Some((used, grant)) = pools.by_tenant.get_mut(tenant) {
-            *used = now;
-            return grant.clone();
-        }
-        if pools.by_tenant.len() >= POOLS_MAX {
-            let oldest = pools.by_tenant.iter().min_by_key(|(_, (used, _))| *used);
-            if let Some(oldest) = oldest.map(|(tenant, _)| tenant.clone()) {
-                pools.by_tenant.remove(&oldest);
+        let now = self.uses.fetch_add(1, Ordering::Relaxed);
+        {
+            let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(grant) = grants.get(tenant) {
+                grant.shared.used.store(now, Ordering::Relaxed);
+                return grant.clone();
             }
         }
-        let connector = Connector::new(Arc::clone(&self.dialer), tenant.clone());
-        let grant = NetworkGrant {
-            tenant: tenant.clone(),
-            pool: Arc::default(),
-            connector,
-        };
-        pools.by_tenant.insert(tenant.clone(), (now, grant.clone()));
-        grant
+        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        if grants.len() >= POOLS_MAX && !grants.contains_key(tenant) {
+            let used = |grant: &NetworkGrant| grant.shared.used.load(Ordering::Relaxed);
+            let oldest = grants.iter().min_by_key(|(_, grant)| used(grant));
+            if let Some(oldest) = oldest.map(|(tenant, _)| tenant.clone()) {
+                grants.remove(&oldest);
+            }
+        }
+        let grant = grants.entry(tenant.clone()).or_insert_with(|| {
+            let connector = Connector::new(Arc::clone(&self.dialer), tenant.clone());
+            let granted = Granted {
+                tenant: tenant.clone(),
+                used: AtomicU64::new(now),
+                pool: Mutex::default(),
+                connector,
+            };
+            NetworkGrant {
+                shared: Arc::new(granted),
+            }
+        });
+        grant.clone()
     }
 
     /// The grant's pool, a new one if the tenant's policy has changed.
     fn pool_of(&self, grant: &NetworkGrant) -> Pool {
+        let grant = &*grant.shared;
         let revision = self.dialer.revision(&grant.tenant);
         let mut kept = grant.pool.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
@@ -207,7 +219,7 @@ impl Client {
         tenant: &TenantId,
         target: &Target,
     ) -> Result<Vec<SocketAddr>, Error> {
-        self.grant(tenant).connector.look_up(target).await
+        self.grant(tenant).shared.connector.look_up(target).await
     }
 
     fn pool(&self, connector: Connector) -> Pool {

@@ -68,6 +68,8 @@ const SCHEMES: [&str; 7] = [
 const TOKEN_BYTES_MIN: usize = 8;
 /// How far the value of a header is looked for: longer than any line that is kept.
 const VALUE_BYTES_MAX: usize = LOG_LINE_BYTES_MAX;
+/// Shortest text that has a secret by its form: `basic`, a space and a token.
+const FORM_BYTES_MIN: usize = "basic ".len() + TOKEN_BYTES_MIN;
 /// Shortest rest of a key behind `amp_` that is taken for one.
 const KEY_BYTES_MIN: usize = 16;
 
@@ -208,6 +210,9 @@ impl<'a> Cut<'a> {
 
 /// The text without what looks like a secret by its form.
 fn without_forms(text: &str) -> Option<String> {
+    if text.len() < FORM_BYTES_MIN {
+        return None;
+    }
     let mut out = Cut::new(text);
     for found in BY_MARK.find_iter(text) {
         if found.start() < out.done {

@@ -220,10 +220,14 @@ impl Images {
     /// `internal` if it can no longer be loaded, `storage_unavailable`.
     pub async fn get(&self, deployment: &Deployment) -> Result<(Image, bool), Error> {
         let slot = self.slot(&deployment.id);
-        let image = slot
-            .image
-            .get_or_try_init(|| self.restore(deployment))
-            .await?;
+        let image = match slot.image.get() {
+            Some(image) => image,
+            // Boxed: every invocation would else carry the room that this takes.
+            None => {
+                let restored = slot.image.get_or_try_init(|| self.restore(deployment));
+                Box::pin(restored).await?
+            }
+        };
         // Read first: an invocation that finds it warm writes nothing that others share.
         let was_warm =
             slot.is_warm.load(Ordering::Relaxed) || slot.is_warm.swap(true, Ordering::Relaxed);

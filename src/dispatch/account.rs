@@ -87,10 +87,11 @@ impl Account {
         permits: Permits,
         (call, recorded_as): (&Call, RecordedKind),
         log: LogBuffer,
-    ) -> Self {
+    ) -> Box<Self> {
         let tracer = shared.observers.tracer.as_ref();
         let recording = tracer.and_then(|tracer| tracer.record(&call.trace));
-        Self {
+        // Boxed, because it is large and goes through many hands.
+        Box::new(Self {
             shared: Arc::clone(shared),
             deployment,
             id: call.id,
@@ -116,7 +117,7 @@ impl Account {
             ended: None,
             kept: Vec::new(),
             _permits: permits,
-        }
+        })
     }
 
     /// The request's body is here.
@@ -143,7 +144,7 @@ impl Account {
     }
 
     /// It ended before the function ran.
-    pub(super) fn refused(mut self, code: Code) {
+    pub(super) fn refused(mut self: Box<Self>, code: Code) {
         self.ended = Some(Ended {
             code: Some(code),
             failure: None,
@@ -392,8 +393,11 @@ fn user_agent(fields: &[u8]) -> String {
         return String::new();
     };
     let value = &line[NAME.len()..];
-    let value = &value[..value.len().min(RECORD_TEXT_BYTES_MAX)];
-    String::from_utf8_lossy(value.trim_ascii_end()).into_owned()
+    let value = value[..value.len().min(RECORD_TEXT_BYTES_MAX)].trim_ascii_end();
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(value).into_owned(),
+    }
 }
 
 fn cut(text: &str, bytes_max: usize) -> &str {

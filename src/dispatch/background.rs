@@ -20,7 +20,7 @@ use crate::host::{Head, Promised, ResponseBody};
 use crate::sandbox::Finished;
 
 /// An invocation that has ended, and its account, which writes the record when it is dropped.
-pub(super) type Ran = (Finished, Account);
+pub(super) type Ran = (Finished, Box<Account>);
 
 /// An invocation that is polled where its answer is waited for.
 ///
@@ -30,14 +30,6 @@ pub(super) struct Attended {
     head: Option<oneshot::Receiver<Head>>,
     promised: Promised,
     tasks: TaskTracker,
-}
-
-/// What an invocation came to first.
-pub(super) enum Progress {
-    /// Its end.
-    Finished(Box<Ran>),
-    /// An answer; it goes on.
-    Answered(Head),
 }
 
 impl Attended {
@@ -55,17 +47,17 @@ impl Attended {
         }
     }
 
-    /// Runs until the invocation ends or answers, whichever is first. Once.
-    pub(super) async fn progress(&mut self) -> Progress {
+    /// Runs until the invocation ends, or answers and goes on, whichever is first. Once.
+    pub(super) async fn progress(&mut self) -> Result<Ran, Head> {
         let (Some(running), Some(head)) = (&mut self.running, &mut self.head) else {
             return std::future::pending().await;
         };
         let progress = tokio::select! {
             biased;
-            ran = running => Progress::Finished(Box::new(ran)),
-            Ok(head) = head => Progress::Answered(head),
+            ran = running => Ok(ran),
+            Ok(head) = head => Err(head),
         };
-        if matches!(progress, Progress::Finished(_)) {
+        if progress.is_ok() {
             self.running = None;
         }
         progress

@@ -324,7 +324,7 @@ impl Client {
         request: WebSocketRequest,
     ) -> Result<WebSocket, Error> {
         let handshake = handshake(request, &self.user_agent)?;
-        let connector = grant.connector.clone();
+        let connector = grant.shared.connector.clone();
         let transport = connector.connect(handshake.uri().clone()).await?;
         let opened = client_async_with_config(handshake, TokioIo::new(transport), Some(config()));
         let (connection, answer) = opened.await.map_err(|error| from_handshake(&error))?;

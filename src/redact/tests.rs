@@ -12,6 +12,11 @@ fn parameters_are_sorted_for_the_search() {
 }
 
 #[test]
+fn the_shortest_secrets_are_found() {
+    assert_eq!(none("basic 1234567A").as_deref(), Some("basic [redacted]"));
+}
+
+#[test]
 fn headers_of_authorization_are_redacted_in_every_notation() {
     for (text, expected) in [
         ("Authorization: Bearer abc.def", "Authorization: [redacted]"),

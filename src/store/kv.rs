@@ -52,7 +52,7 @@ pub struct Page {
 impl Namespace {
     pub(super) fn new(shared: Arc<Shared>, tenant: &TenantId) -> Self {
         Self {
-            tenant: Arc::from(tenant.as_str()),
+            tenant: tenant.to_shared(),
             since_ms: shared.tenants.get(tenant).map(|row| row.created_ms),
             shared,
         }

@@ -76,10 +76,10 @@ async fn only_so_many_tenants_keep_connections() {
         let _ = client.grant(&tenant(&format!("t{n}")));
         let _ = client.grant(&tenant("t0"));
     }
-    let pools = client.pools.lock().unwrap();
-    assert_eq!(pools.by_tenant.len(), POOLS_MAX);
-    assert!(pools.by_tenant.contains_key(&tenant("t0")));
-    assert!(!pools.by_tenant.contains_key(&tenant("t1")));
+    let grants = client.grants.read().unwrap();
+    assert_eq!(grants.len(), POOLS_MAX);
+    assert!(grants.contains_key(&tenant("t0")));
+    assert!(!grants.contains_key(&tenant("t1")));
 }
 
 /// What accepts connections with a certificate for `localhost`, and the authority to trust for it.
