@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
+use std::ops::Bound::Included;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{AccessGuard, Range, ReadOnlyTable, ReadTransaction, ReadableTable};
+use redb::{AccessGuard, CursorError, Range, ReadOnlyTable, ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
 
 use super::logs::LogLine;
@@ -26,6 +27,9 @@ const FUNCTIONS_MAX: usize = 10_000;
 const TRIM_SLACK: u64 = 256;
 /// Most records that are trimmed when others are stored, beyond as many as are stored.
 const TRIM_MAX: u64 = 4096;
+
+/// What the JSON of most records has room in.
+const JSON_BYTES: usize = 1024;
 
 /// What an invocation was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -526,16 +530,7 @@ pub(super) fn store(
     }
     let counted = tables.invocation_counts.get((tenant, function))?;
     let mut count = counted.map_or(0, |count| count.value());
-    for (behind, record) in records {
-        // Such a struct always has a JSON text; a record is never worth an error.
-        let Ok(json) = serde_json::to_vec(record) else {
-            continue;
-        };
-        let key = (tenant, function, record.id.to_number());
-        if tables.invocations.insert(key, (*behind, &*json))?.is_none() {
-            count += 1;
-        }
-    }
+    count += insert(tables, (tenant, function), records)?;
     tables.invocation_counts.insert((tenant, function), count)?;
     let keep = retention::of(tables, (tenant, function))?.keep_count;
     if count > keep.saturating_add(TRIM_SLACK) {
@@ -544,6 +539,47 @@ pub(super) fn store(
         trim(tables, (tenant, function), None, most)?;
     }
     Ok(())
+}
+
+/// Inserts records; answers how many of them were not there before.
+fn insert(
+    tables: &mut Tables<'_>,
+    (tenant, function): (&str, &str),
+    records: &[(u64, &InvocationRecord)],
+) -> Result<u64, Fault> {
+    let mut sorted: Vec<&(u64, &InvocationRecord)> = records.iter().collect();
+    sorted.sort_by_key(|(_, record)| record.id);
+    let mut json = Vec::with_capacity(JSON_BYTES);
+    // Such a struct always has a JSON text; a record is never worth an error.
+    let write = |json: &mut Vec<u8>, record: &InvocationRecord| {
+        json.clear();
+        serde_json::to_writer(json, record).is_ok()
+    };
+    let end = Included((tenant, function, u128::MAX));
+    let mut cursor = tables.invocations.upper_bound_mut(end)?;
+    let (mut added, mut earlier) = (0, Vec::new());
+    // Nearly all follow what is there, and are put behind it without a search for their places.
+    for (behind, record) in sorted {
+        if !write(&mut json, record) {
+            continue;
+        }
+        let key = (tenant, function, record.id.to_number());
+        match cursor.insert_before(key, (*behind, &*json)) {
+            Ok(()) => added += 1,
+            Err(CursorError::UnorderedKey) => earlier.push((behind, record)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    cursor.close()?;
+    for (behind, record) in earlier {
+        if !write(&mut json, record) {
+            continue;
+        }
+        let key = (tenant, function, record.id.to_number());
+        let there = tables.invocations.insert(key, (*behind, &*json))?;
+        added += u64::from(there.is_none());
+    }
+    Ok(added)
 }
 
 /// Deletes the oldest records of a function: at most `most`, and with `before_ms` only those that
@@ -555,18 +591,22 @@ pub(super) fn trim(
     most: u64,
 ) -> Result<u64, Fault> {
     let below = before_ms.map_or(u128::MAX, first_number);
-    let mut numbers = Vec::new();
     let range = (tenant, function, 0)..(tenant, function, below);
+    let (mut removed, mut last) = (0, None);
     for entry in tables.invocations.range::<(&str, &str, u128)>(range)? {
-        if u64::try_from(numbers.len()).unwrap_or(u64::MAX) >= most {
+        if removed >= most {
             break;
         }
-        numbers.push(entry?.0.value().2);
+        last = Some(entry?.0.value().2);
+        removed += 1;
     }
-    for number in &numbers {
-        tables.invocations.remove((tenant, function, *number))?;
+    if let Some(last) = last {
+        // In one go: taken out one by one, each would be looked for from the root on.
+        let range = (tenant, function, 0)..=(tenant, function, last);
+        tables
+            .invocations
+            .retain_in::<(&str, &str, u128), _>(range, |_, _| false)?;
     }
-    let removed = u64::try_from(numbers.len()).unwrap_or(u64::MAX);
     let counted = tables.invocation_counts.get((tenant, function))?;
     let left = counted
         .map_or(0, |count| count.value())

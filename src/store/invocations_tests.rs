@@ -99,6 +99,31 @@ async fn records_of_a_function_and_of_a_tenant_are_newest_first() {
     assert_eq!(store.invocations().count(&tenant("t"), &f).unwrap(), 2);
 }
 
+#[tokio::test]
+async fn records_need_not_come_in_the_order_of_their_beginnings() {
+    let store = on_disk(&Disk::new(1)).unwrap();
+    // A neighbour whose records lie behind, and one whose lie in front.
+    for name in ["e", "g"] {
+        append(&store, name, id(50, 1), &[]);
+    }
+    let batches = [vec![20, 40, 30], vec![10, 50, 35, 60, 50], vec![60, 5]];
+    for batch in &batches {
+        for ms in batch {
+            append(&store, "f", id(*ms, 7), &[]);
+        }
+        store.logs().flush().await;
+    }
+    let expected = [60, 50, 40, 35, 30, 20, 10, 5].map(|ms| id(ms, 7));
+    assert_eq!(ids(&all(&store, &scan_of(Some("f")))), expected);
+    // What came twice is there once.
+    let count = |name| store.invocations().count(&tenant("t"), &function(name));
+    assert_eq!(count("f").unwrap(), 8);
+    for name in ["e", "g"] {
+        assert_eq!(count(name).unwrap(), 1);
+        assert_eq!(ids(&all(&store, &scan_of(Some(name)))), [id(50, 1)]);
+    }
+}
+
 fn record_at(found: &Found, at: usize) -> InvocationRecord {
     InvocationRecord {
         deployment: found.records[at].1.deployment,

@@ -71,7 +71,8 @@ pub struct FoundLines {
 
 /// A line or a record on its way to the writer.
 pub(super) struct Record {
-    owner: Arc<(TenantId, FunctionName)>,
+    tenant: TenantId,
+    function: FunctionName,
     entry: Entry,
 }
 
@@ -131,7 +132,6 @@ impl Logs {
         lines: Vec<LogLine>,
         record: Option<Box<InvocationRecord>>,
     ) {
-        let owner = Arc::new((tenant.clone(), function.clone()));
         let lines = lines.into_iter().map(|mut line| {
             let end = line.message.floor_char_boundary(limits::LOG_LINE_BYTES_MAX);
             line.message.truncate(end);
@@ -139,10 +139,11 @@ impl Logs {
         });
         let entries = lines.chain(record.map(Entry::Invocation));
         let records = entries.map(|entry| Record {
-            owner: Arc::clone(&owner),
+            tenant: tenant.clone(),
+            function: function.clone(),
             entry,
         });
-        self.shared.queue.append(records.collect());
+        self.shared.queue.append(records);
     }
 
     /// Reads lines in ascending order, each with its cursor.
@@ -275,12 +276,12 @@ impl Logs {
 
 /// Stores lines and trims what they push out.
 pub(super) fn store(tables: &mut Tables<'_>, records: &[Record]) -> Result<(), Fault> {
-    let mut by_function: BTreeMap<&(TenantId, FunctionName), Vec<&Record>> = BTreeMap::new();
+    let mut by_function: BTreeMap<(&str, &str), Vec<&Record>> = BTreeMap::new();
     for record in records {
-        by_function.entry(&*record.owner).or_default().push(record);
+        let name = (record.tenant.as_str(), record.function.as_str());
+        by_function.entry(name).or_default().push(record);
     }
-    for ((tenant, function), records) in by_function {
-        let name = (tenant.as_str(), function.as_str());
+    for (name, records) in by_function {
         let state = tables.log_state.get(name)?.map(|state| state.value());
         let (mut first, mut next) = state.unwrap_or((1, 1));
         let mut invocations = Vec::new();

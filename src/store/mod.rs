@@ -338,6 +338,7 @@ macro_rules! fault_from_redb {
 
 fault_from_redb!(
     CommitError,
+    CursorError,
     DatabaseError,
     SetDurabilityError,
     StorageError,

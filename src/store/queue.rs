@@ -103,7 +103,7 @@ impl Queue {
     }
 
     /// Queues log lines, as many as fit; the others are dropped and counted.
-    pub(super) fn append(&self, records: Vec<Record>) {
+    pub(super) fn append(&self, records: impl Iterator<Item = Record>) {
         let mut waiting = self.lock();
         let was_empty = waiting.logs.is_empty();
         for record in records {
