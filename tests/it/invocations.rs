@@ -50,16 +50,19 @@ async fn an_answer_that_cannot_be_passed_on_is_recorded_as_a_failure() {
     crate::events::deploy(&server, "nest", nest).await;
     let answer = crate::events::call(&server, "nest", "101").await;
     answer.expect_problem(500, "result_invalid");
-    // No length at all, of an answer that is whole and of one that is not.
+    // No length at all, and headers that are too large, of an answer that is whole and of one that
+    // is not.
     let length = "res.set('content-length', 'soon');";
-    for (name, sends) in [
-        ("whole", "res.end('x');"),
-        (
-            "streamed",
-            "res.write('x'); setTimeout(() => res.end(), 5);",
-        ),
+    let large = "res.set('x-large', 'x'.repeat(70000));";
+    let whole = "res.end('x');";
+    let streamed = "res.write('x'); setTimeout(() => res.end(), 5);";
+    for (name, sets, sends) in [
+        ("whole", length, whole),
+        ("streamed", length, streamed),
+        ("whole-large", large, whole),
+        ("streamed-large", large, streamed),
     ] {
-        let source = format!("module.exports = (req, res) => {{ {length} {sends} }};");
+        let source = format!("module.exports = (req, res) => {{ {sets} {sends} }};");
         server.deploy(name, &source).await;
         let answer = Answer::of(server.invoke(name)).await;
         answer.expect_problem(500, "response_invalid");
@@ -68,6 +71,8 @@ async fn an_answer_that_cannot_be_passed_on_is_recorded_as_a_failure() {
         ("nest", "result_invalid"),
         ("whole", "response_invalid"),
         ("streamed", "response_invalid"),
+        ("whole-large", "response_invalid"),
+        ("streamed-large", "response_invalid"),
     ] {
         let record = only(&server, name).await;
         for (field, expected) in [
@@ -81,7 +86,7 @@ async fn an_answer_that_cannot_be_passed_on_is_recorded_as_a_failure() {
         let line = server.log_with(name, code).await.pop().unwrap();
         assert_eq!(line["level"], "error", "{line}");
     }
-    assert_eq!(server.status().await["invocations"]["failed"], 3);
+    assert_eq!(server.status().await["invocations"]["failed"], 5);
 }
 
 #[tokio::test]
