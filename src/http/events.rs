@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::Http;
 use super::body::Unread;
@@ -92,6 +92,24 @@ impl From<LogLine> for LogBody {
     }
 }
 
+/// How a call of an event function ends without a result.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers, which are made as problems")]
+enum NoResult {
+    /// `kind_mismatch`
+    #[response(status = 409, content_type = "application/problem+json")]
+    KindMismatch(ProblemBody),
+    /// The function threw (`exception` says what), or has no result that can be answered
+    #[response(status = 500, content_type = "application/problem+json")]
+    Failed(ProblemBody),
+    /// `wall_exceeded` or `cpu_exceeded`
+    #[response(status = 504, content_type = "application/problem+json")]
+    TookTooLong(ProblemBody),
+    /// `memory_exceeded`
+    #[response(status = 507, content_type = "application/problem+json")]
+    MemoryExceeded(ProblemBody),
+}
+
 /// `POST …/functions/{function}/invoke`: calls an event function.
 ///
 /// The body is the event itself, nested at most 100 deep; without a body the event is `{}`. The
@@ -113,23 +131,7 @@ impl From<LogLine> for LogBody {
     ),
     responses(
         (status = 200, description = "The result, and what it took", body = AnswerBody),
-        (
-            status = 409, description = "`kind_mismatch`", body = ProblemBody,
-            content_type = "application/problem+json"
-        ),
-        (
-            status = 500, description = "The function threw (`exception` says what), or \
-            has no result that can be answered",
-            body = ProblemBody, content_type = "application/problem+json"
-        ),
-        (
-            status = 504, description = "`wall_exceeded` or `cpu_exceeded`", body = ProblemBody,
-            content_type = "application/problem+json"
-        ),
-        (
-            status = 507, description = "`memory_exceeded`", body = ProblemBody,
-            content_type = "application/problem+json"
-        ),
+        NoResult,
     )
 )]
 pub(super) async fn call(
@@ -159,23 +161,7 @@ pub(super) async fn call(
     ),
     responses(
         (status = 200, description = "The result, and what it took", body = AnswerBody),
-        (
-            status = 409, description = "`kind_mismatch`", body = ProblemBody,
-            content_type = "application/problem+json"
-        ),
-        (
-            status = 500, description = "The function threw (`exception` says what), or \
-            has no result that can be answered",
-            body = ProblemBody, content_type = "application/problem+json"
-        ),
-        (
-            status = 504, description = "`wall_exceeded` or `cpu_exceeded`", body = ProblemBody,
-            content_type = "application/problem+json"
-        ),
-        (
-            status = 507, description = "`memory_exceeded`", body = ProblemBody,
-            content_type = "application/problem+json"
-        ),
+        NoResult,
     )
 )]
 pub(super) async fn test(
