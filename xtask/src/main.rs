@@ -2,14 +2,16 @@
 //!
 //! [`guest`] builds the Wasm guest and keeps its artifacts honest, [`ci`] is everything that has to
 //! pass before a change is taken, [`readme`] tries what README.md promises, [`packages`] runs npm
-//! packages, [`fuzz`] looks for answers that are not in the OpenAPI document. Results go to stdout; a failure is told on stderr and ends with 1, a command line that
-//! makes no sense with 2.
+//! packages, [`fuzz`] looks for answers that are not in the OpenAPI document, [`peers`] measures
+//! beside others. Results go to stdout; a failure is told on stderr and ends with 1, a command line
+//! that makes no sense with 2.
 
 mod ci;
 mod fuzz;
 mod guest;
 mod manifest;
 mod packages;
+mod peers;
 mod readme;
 mod shell;
 
@@ -30,6 +32,8 @@ Usage: cargo xtask COMMAND
                                   and writes docs/packages.md, or checks it; with names, only those.
   fuzz [--server BIN] [--no-key]  Has schemathesis hold the server against its OpenAPI document.
        [--examples N] [--seed N]  Without BIN it is built; the same seed means the same requests.
+  peers [SECTION] [OPTION…]       The same load on Ampoule and on other ways to run JavaScript;
+                                  --help has more.
   bench [ARGUMENTS]               The cost of an invocation; ARGUMENTS go to benches/cost.rs,
                                   such as --json or --smoke.
 ";
@@ -50,6 +54,17 @@ fn main() -> ExitCode {
         ["fuzz", flags @ ..] => match fuzz::Plan::of(flags) {
             Some(plan) => fuzz::check(&plan),
             None => return misused(),
+        },
+        ["peers", "help" | "--help" | "-h"] => {
+            print!("{}", peers::USAGE);
+            Ok(())
+        }
+        ["peers", rest @ ..] => match peers::Plan::of(rest) {
+            Some(plan) => peers::compare(&plan),
+            None => {
+                eprint!("{}", peers::USAGE);
+                return ExitCode::from(2);
+            }
         },
         ["bench", rest @ ..] => bench(rest),
         ["help" | "--help" | "-h"] => {

@@ -1,0 +1,3 @@
+require('./logic.js');
+
+module.exports = (req, res) => res.type('json').send(logic.hello());
