@@ -1,6 +1,7 @@
 //! The same load on each peer, in turns.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use super::catalogue::{AMPOULE, PEERS, Peer, log_of};
@@ -40,6 +41,8 @@ const CPU: &str = "{\"sum\":418534664}";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Seconds of load before those that count.
 const WARM_UP: u32 = 1;
+/// How often it is looked whether a server is idle again.
+const SETTLE_TIMES: u32 = 50;
 
 /// Measures the peers of a plan, and prints what came of it. A peer that cannot be installed is
 /// left out, with a message.
@@ -183,6 +186,7 @@ impl Started {
         places: &Places,
         ticks: f64,
     ) -> Outcome<Sample> {
+        self.settle();
         let before = self.server.usage();
         let (figures, resident_kib) = self.run(case, connections, seconds, processors, places)?;
         let after = self.server.usage();
@@ -213,6 +217,11 @@ impl Started {
         processors: Option<&str>,
         places: &Places,
     ) -> Outcome<(wrk::Figures, u64)> {
+        // So that those who compute answer each connection more than once.
+        let seconds = match case.name {
+            "cpu" => seconds.max(connections / 32),
+            _ => seconds,
+        };
         let load = Load {
             path: format!("{}/{}", self.prefix, case.name),
             is_post: case.is_post,
@@ -221,6 +230,20 @@ impl Started {
             processors,
         };
         load.run(&self.server, places)
+    }
+
+    /// Waits until the server has worked off what an earlier load left behind, for some seconds at
+    /// most.
+    fn settle(&self) {
+        let mut last = self.server.usage().ticks;
+        for _ in 0..SETTLE_TIMES {
+            thread::sleep(Duration::from_millis(100));
+            let ticks = self.server.usage().ticks;
+            if ticks <= last + 1 {
+                return;
+            }
+            last = ticks;
+        }
     }
 
     pub(super) fn end(self) {

@@ -83,7 +83,6 @@ pub(super) fn compare(plan: &Plan, places: &Places) -> Outcome {
     install(Needs::Npm, places)?;
     let mut all = Vec::new();
     for part in PARTS.iter().filter(|part| plan.wants_case(part.name)) {
-        eprintln!("{}", part.name);
         let folder = prepare(part, places)?;
         let mut engines = Vec::new();
         for engine in ENGINES.iter().filter(|engine| plan.wants(engine.name)) {
@@ -92,7 +91,10 @@ pub(super) fn compare(plan: &Plan, places: &Places) -> Outcome {
             }
             engines.push(Running::start(engine, &folder, places)?);
         }
-        all.extend(measure(plan, part, &mut engines)?);
+        for one in measure(plan, part, &mut engines)? {
+            eprintln!("{}: {} ms in {}", part.name, shown(one.millis), one.engine);
+            all.push(one);
+        }
         engines.into_iter().for_each(Running::end);
     }
     report(plan, &all);

@@ -113,8 +113,11 @@ fn row<'a>(
     Some(row)
 }
 
-/// One cell; a star says that there were errors.
+/// One cell; `none` when nothing was answered in time, and a star says that there were errors.
 fn load(cell: &Cell<'_>) -> String {
+    if cell.median(|sample| sample.per_second) <= 0.0 {
+        return "none".to_owned();
+    }
     let per_second = whole(cell.median(|sample| sample.per_second));
     let millis = |figure| shown(cell.median(figure) / 1000.0);
     let star = if cell.most(|sample| sample.errors) > 0.0 {
