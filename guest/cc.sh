@@ -11,8 +11,8 @@ for argument in "$@"; do
             copy=$(mktemp -d)
             trap 'rm -rf "$copy"' EXIT
             awk -v FIFTH=15 -v SIXTH=18 -f "$here/amend.awk" "$argument" |
-                awk -f "$here/context.awk" > "$copy/quickjs.c"
-            cat "$here/after.c" "$here/json.c" >> "$copy/quickjs.c"
+                awk -f "$here/context.awk" | awk -f "$here/json.awk" > "$copy/quickjs.c"
+            cat "$here"/{after,json,parse,fields}.c >> "$copy/quickjs.c"
             cp "$here/before.h" "$copy/"
             arguments+=("$copy/quickjs.c" -include "$copy/before.h" "-I$(dirname "$argument")" "-ffile-prefix-map=$copy=/quickjs")
             ;;

@@ -293,6 +293,10 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) 
     define(ctx, native, "bodyJson", move |ctx: Ctx<'js>| {
         ctx.json_parse(of.content.as_str())
     })?;
+    for name in ["fieldName", "fieldTable", "fieldsText", "isFieldValue"] {
+        // The layer does itself what it gets no answer to.
+        define(ctx, native, name, |_text: Value<'js>| {})?;
+    }
     define(ctx, native, "jsonText", |value: Value<'js>| {
         value.ctx().clone().json_stringify(value)
     })

@@ -107,6 +107,7 @@ impl Served {
             body: Box::new(|_bytes_max| Box::pin(async move { Ok(content) })),
         };
         let answer = Box::pin(self.dispatch.invoke(call)).await?;
+        drop(answer.record);
         let micros = micros(begun);
         let AnswerBody::Whole(body) = answer.body else {
             bail!("the answer is a stream");

@@ -79,7 +79,8 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "newBody", new_body)?;
     define(ctx, native, "bodyText", body_text)?;
     define(ctx, native, "bodyJson", body_json)?;
-    define_json_text(ctx, native)?;
+    define_in_c(ctx, native, ampoule_define_json_text)?;
+    define_in_c(ctx, native, ampoule_define_fields)?;
     define(ctx, native, "bodyBytes", body_bytes)?;
     define(ctx, native, "fetch", begin_fetch)?;
     define(ctx, native, "timer", timer)?;
@@ -200,14 +201,19 @@ fn body_json<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     }
 }
 
+/// Adds natives that are written in C to an object; negative for an exception.
+type DefineInC = unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue) -> i32;
+
 unsafe extern "C" {
     /// In quickjs/json.c.
     fn ampoule_define_json_text(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
+    /// In quickjs/fields.c.
+    fn ampoule_define_fields(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
 }
 
-fn define_json_text<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
+fn define_in_c<'js>(ctx: &Ctx<'js>, native: &Object<'js>, define: DefineInC) -> Result<()> {
     // SAFETY: the object is of this context and only looked at.
-    let defined = unsafe { ampoule_define_json_text(ctx.as_raw().as_ptr(), native.as_raw()) };
+    let defined = unsafe { define(ctx.as_raw().as_ptr(), native.as_raw()) };
     if defined < 0 {
         return Err(Error::Exception);
     }

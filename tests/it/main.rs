@@ -23,6 +23,7 @@ mod hostile;
 mod invocations;
 mod invoke;
 mod isolation;
+mod json;
 mod keys;
 mod kv;
 mod limits;

@@ -35,8 +35,30 @@ const noColors = {};
 
 /** The arguments of `console.log` as one text. */
 export function format(...args) {
-  if (args.length === 1 && typeof args[0] === 'string') return args[0];
-  return ReflectApply(formatWithOptions, undefined, [noColors, ...args]);
+  return plainText(args) ?? ReflectApply(formatWithOptions, undefined, [noColors, ...args]);
+}
+
+/**
+ * As `formatWithOptions`, if there is nothing to fill in and nothing but strings, numbers and such,
+ * which is what most lines are made of; else undefined.
+ */
+function plainText(args) {
+  const first = args[0];
+  if (typeof first !== 'string') return undefined;
+  if (args.length > 1 && StringPrototypeIndexOf(first, '%') >= 0) return undefined;
+  let text = first;
+  for (let i = 1; i < args.length; i++) {
+    const arg = args[i];
+    const type = typeof arg;
+    if (type === 'string' || type === 'boolean' || type === 'undefined' || arg === null) {
+      text += ' ' + arg;
+    } else if (type === 'number') {
+      text += arg === 0 && 1 / arg < 0 ? ' -0' : ' ' + arg;
+    } else {
+      return undefined;
+    }
+  }
+  return text;
 }
 
 const pad = (number, width) => StringPrototypePadStart(SafeString(number), width, '0');
@@ -69,8 +91,9 @@ export function consoleMethods(write, inspection = noColors, indentBy = INDENT) 
   };
 
   const formatted = (args) => {
-    if (args.length === 1 && typeof args[0] === 'string') return args[0];
-    return ReflectApply(formatWithOptions, undefined, [inspection, ...args]);
+    // Colours are for values.
+    const text = inspection === noColors ? plainText(args) : undefined;
+    return text ?? ReflectApply(formatWithOptions, undefined, [inspection, ...args]);
   };
 
   const elapsed = (label, method) => {

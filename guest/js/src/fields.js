@@ -3,6 +3,8 @@
 // That is how they cross to the host and back: one string instead of dozens of objects, and
 // nothing is taken apart unless somebody asks.
 //
+// The natives of quickjs/fields.c do what is common; they answer `undefined` where they do not.
+//
 // Here and elsewhere on the path of an answer strings are joined with `+`, because QuickJS lets a
 // template literal call `String.prototype.concat`, which user code may have replaced.
 
@@ -20,6 +22,7 @@ import {
   append,
 } from './primordials.js';
 import { typeError } from './errors.js';
+import { native } from './native.js';
 
 // What neither a token (RFC 9110, section 5.6.2) nor a field's value may hold.
 const NOT_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
@@ -32,11 +35,13 @@ export function isToken(text) {
 
 /** Whether a string may be the value of a field: no CR, LF or NUL, nothing beyond Latin-1. */
 export function isFieldValue(text) {
-  return RegExpPrototypeExec(NOT_VALUE, text) === null;
+  return native.isFieldValue(text) ?? RegExpPrototypeExec(NOT_VALUE, text) === null;
 }
 
 /** The lower-case name of a field, checked. */
 export function fieldName(name) {
+  const lower = native.fieldName(name);
+  if (lower !== undefined) return lower;
   if (!isToken(name)) {
     throw typeError(
       'ERR_INVALID_HTTP_TOKEN',
@@ -72,6 +77,11 @@ function oneValue(name, value) {
 
 /** The text of a table from lower-case names to a value or a list of values. */
 export function writeFields(table) {
+  return native.fieldsText(table) ?? writeLists(table);
+}
+
+/** As `writeFields`, for lists of values too. */
+function writeLists(table) {
   const names = ObjectKeys(table);
   let text = '';
   for (let i = 0; i < names.length; i++) {
@@ -141,6 +151,11 @@ for (const name of [
 
 /** The fields as Node's `req.headers`: lower-case names, repeated values joined. */
 export function fieldTable(text) {
+  return native.fieldTable(text) ?? joinedTable(text);
+}
+
+/** As `fieldTable`, for several fields with one name too. */
+function joinedTable(text) {
   const table = ObjectCreate(null);
   readFields(text, (given, value) => {
     const name = StringPrototypeToLowerCase(given);

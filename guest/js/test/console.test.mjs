@@ -26,6 +26,20 @@ test('Console writes to streams what Node writes', async () => {
     return lines;`);
 });
 
+test('format, of what most lines are made of, is what Node says', async () => {
+  await same(`
+    const { format } = require('util');
+    const lines = [];
+    const { Console } = require('console');
+    const write = (text, encoding, done) => { lines.push(text); done(); };
+    const c = new Console(new (require('stream').Writable)({ decodeStrings: false, write }));
+    for (const args of [
+      [], [''], ['a'], ['a', 'b'], ['%', 'b'], ['100%'], ['a', '%s', 'c'], ['a', 1, -0, 0, 1.5, NaN, 1e21], ['a', true, null, undefined],
+      ['a', 1n], ['a', Symbol('s')], [1, 'a'], [undefined], [null, 'x'], ['a', { b: 1 }], ['a', () => 1], ['', ''], ['a', ''],
+    ]) { lines.push(format(...args)); c.log(...args); }
+    return lines;`);
+});
+
 test('times', async () => {
   const { logs } = await run(`module.exports = async (req, res) => {
     console.time('operation'); await sleep(5); console.timeEnd('operation');

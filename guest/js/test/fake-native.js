@@ -153,6 +153,11 @@
       return text === null ? undefined : parse(text);
     },
     jsonText: (value) => stringify(value),
+    // What these do not know is done in JavaScript.
+    fieldName: () => undefined,
+    fieldTable: () => undefined,
+    fieldsText: () => undefined,
+    isFieldValue: () => undefined,
     bodyBytes: () => copy(outside.bodyBytes()),
     urlParse: (input, base) => list(outside.urlParse(input, base)),
     urlSet: (href, part, value) => list(outside.urlSet(href, part, value)),

@@ -1,0 +1,192 @@
+// Appended to quickjs.c after parse.c: header sections (RFC 9110, RFC 9112), as guest/js/src/fields.js
+// checks, lowers and reads them, for the cases that nearly all are. For the others, and for what is
+// wrong, these answer `undefined`, and it is done there.
+
+// Longest name of a field that is read here, in bytes.
+#define FIELD_NAME_MAX 64
+
+// What a token may hold besides letters and digits.
+static inline bool is_token_char(uint8_t c)
+{
+    static const uint32_t others[4] = { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff };
+
+    return c < 0x80 && (others[c >> 5] >> (c & 31) & 1);
+}
+
+static inline bool is_value_char(uint8_t c)
+{
+    return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+static inline JSString *narrow_string(JSValueConst value)
+{
+    JSString *text = NULL;
+
+    if (JS_VALUE_GET_TAG(value) == JS_TAG_STRING)
+        text = JS_VALUE_GET_STRING(value);
+    return text && !text->is_wide_char ? text : NULL;
+}
+
+// The lower-case name of a field, if it is a token.
+static JSValue field_name(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    JSString *given = narrow_string(argv[0]);
+    uint8_t lower[FIELD_NAME_MAX];
+    const uint8_t *text;
+    bool is_lower = true;
+    uint32_t i;
+
+    if (!given || given->len == 0 || given->len > FIELD_NAME_MAX)
+        return JS_UNDEFINED;
+    text = str8(given);
+    for(i = 0; i < given->len; i++) {
+        uint8_t c = text[i];
+
+        if (!is_token_char(c))
+            return JS_UNDEFINED;
+        lower[i] = c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+        is_lower &= lower[i] == c;
+    }
+    return is_lower ? js_dup(argv[0]) : js_new_string8_len(ctx, (const char *)lower, given->len);
+}
+
+// Whether a string may be the value of a field.
+static JSValue is_field_value(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    JSString *given = narrow_string(argv[0]);
+    const uint8_t *text;
+    uint32_t i;
+
+    if (!given)
+        return JS_UNDEFINED;
+    text = str8(given);
+    for(i = 0; i < given->len; i++) {
+        if (!is_value_char(text[i]))
+            return JS_FALSE;
+    }
+    return JS_TRUE;
+}
+
+static inline bool is_field_space(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0;
+}
+
+// One line of a header section as a property; false for one that needs more thought.
+static bool read_field(JSContext *ctx, JSObject *table, const uint8_t *line, const uint8_t *end)
+{
+    const uint8_t *colon = memchr(line, ':', end - line);
+    char lower[FIELD_NAME_MAX];
+    JSProperty *property;
+    JSValue value;
+    JSAtom name;
+    int i, len;
+
+    if (!colon || colon == line || colon - line > FIELD_NAME_MAX)
+        return false;
+    len = colon - line;
+    for(i = 0; i < len; i++) {
+        if (!is_token_char(line[i]))
+            return false;
+        lower[i] = line[i] >= 'A' && line[i] <= 'Z' ? line[i] + ('a' - 'A') : line[i];
+    }
+    // It is a list.
+    if (len == 10 && !memcmp(lower, "set-cookie", 10))
+        return false;
+    for(line = colon + 1; line < end && is_field_space(*line); line++)
+        continue;
+    while(end > line && is_field_space(end[-1]))
+        end--;
+    name = JS_NewAtomLen(ctx, lower, len);
+    if (name == JS_ATOM_NULL)
+        return false;
+    // Several with one name are joined, or dropped.
+    property = find_own_property1(table, name) ? NULL :
+        add_property(ctx, table, name, JS_PROP_C_W_E);
+    JS_FreeAtom(ctx, name);
+    if (!property)
+        return false;
+    property->u.value = JS_UNDEFINED;
+    value = js_new_string8_len(ctx, (const char *)line, end - line);
+    if (JS_IsException(value))
+        return false;
+    property->u.value = value;
+    return true;
+}
+
+// The fields of a header section by their names.
+static JSValue field_table(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    JSString *given = narrow_string(argv[0]);
+    const uint8_t *line, *end, *text_end;
+    JSValue table;
+
+    if (!given)
+        return JS_UNDEFINED;
+    table = JS_NewObjectProto(ctx, JS_NULL);
+    if (JS_IsException(table))
+        return table;
+    line = str8(given);
+    text_end = line + given->len;
+    for(; line < text_end; line = end + 2) {
+        end = memchr(line, '\r', text_end - line);
+        if (!end || end + 1 >= text_end || end[1] != '\n' ||
+            !read_field(ctx, JS_VALUE_GET_OBJ(table), line, end)) {
+            JS_FreeValue(ctx, table);
+            JS_FreeValue(ctx, JS_GetException(ctx));
+            return JS_UNDEFINED;
+        }
+    }
+    return table;
+}
+
+// The header section of a table whose names and values were checked when they were put in; undefined
+// if a value is a list.
+static JSValue fields_text(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    JSObject *table = JS_VALUE_GET_OBJ(argv[0]);
+    StringBuffer out;
+    int i;
+
+    if (string_buffer_init(ctx, &out, PLAIN_BYTES_MIN))
+        return JS_EXCEPTION;
+    for(i = 0; i < table->shape->prop_count; i++) {
+        JSShapeProperty *property = &table->shape->prop[i];
+        JSString *name, *value;
+
+        if (property->atom == JS_ATOM_NULL)
+            continue;
+        // A name of digits comes before the others.
+        value = narrow_string(table->prop[i].u.value);
+        if (!value || __JS_AtomIsTaggedInt(property->atom)) {
+            string_buffer_free(&out);
+            return JS_UNDEFINED;
+        }
+        name = ctx->rt->atom_array[property->atom];
+        string_buffer_concat(&out, name, 0, name->len);
+        string_buffer_puts8(&out, ": ");
+        string_buffer_concat(&out, value, 0, value->len);
+        string_buffer_puts8(&out, "\r\n");
+    }
+    return string_buffer_end(&out);
+}
+
+// Adds the natives `fieldName`, `isFieldValue`, `fieldTable` and `fieldsText`.
+int ampoule_define_fields(JSContext *ctx, JSValueConst natives)
+{
+    static const struct { const char *name; JSCFunction *function; } all[] = {
+        { "fieldName", field_name },
+        { "isFieldValue", is_field_value },
+        { "fieldTable", field_table },
+        { "fieldsText", fields_text },
+    };
+    int i;
+
+    for(i = 0; i < countof(all); i++) {
+        JSValue function = JS_NewCFunction(ctx, all[i].function, all[i].name, 1);
+
+        if (JS_SetPropertyStr(ctx, natives, all[i].name, function) < 0)
+            return -1;
+    }
+    return 0;
+}
