@@ -91,7 +91,8 @@ pub(crate) fn check(plan: &Plan) -> Outcome {
     let program = match &plan.server {
         Some(program) => program.clone(),
         None => {
-            run(cargo().args(["build", "--locked"]))?;
+            // As `cargo test` does, so that nothing is built a second time.
+            run(cargo().args(["build", "--locked", "--bin=ampoule", "--test=it"]))?;
             Program::Tested.path()
         }
     };
