@@ -11,27 +11,47 @@ use ampoule::clock;
 use anyhow::{Context, Result};
 use clap::Parser;
 
+#[path = "cost/bars.rs"]
+mod bars;
 #[path = "cost/cases.rs"]
 mod cases;
+#[path = "cost/curves.rs"]
+mod curves;
+#[path = "cost/fuel.rs"]
+mod fuel;
+#[path = "cost/kv.rs"]
+mod kv;
 #[path = "cost/machine.rs"]
 mod machine;
+#[path = "cost/metering.rs"]
+mod metering;
 #[path = "cost/native.rs"]
 mod native;
 #[path = "cost/peer.rs"]
 mod peer;
+#[path = "cost/platform.rs"]
+mod platform;
 #[path = "cost/report.rs"]
 mod report;
+#[path = "cost/samples.rs"]
+mod samples;
 #[path = "cost/sandbox.rs"]
 mod sandbox;
+#[path = "cost/scale.rs"]
+mod scale;
 #[path = "cost/served.rs"]
 mod served;
+#[path = "cost/stages.rs"]
+mod stages;
 
+use bars::{Findings, median};
 use cases::Case;
-use machine::{Memory, page_faults};
+use machine::{Instructions, Memory, page_faults};
 use native::{Fresh, Warm};
 use report::{Batch, Fleet, Report, Row};
 use sandbox::{Deployment, Host};
 use served::Served;
+use stages::Anatomy;
 
 /// Distinct functions of the round robin: more than there are sandboxes to keep warm.
 const FLEET_LEN: usize = 900;
@@ -46,15 +66,30 @@ struct Arguments {
     /// Rounds; in each, every way of running a function gets one batch.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// One short round of everything: fails only when something does not work.
+    /// One short round of everything: fails only when something does not work, or takes other fuel
+    /// than what is checked in.
     #[arg(long, conflicts_with_all = ["check", "rounds"])]
     smoke: bool,
     /// JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Fail when a bar is missed.
+    /// Fail when a bar is missed, or when fuel is not what is checked in.
     #[arg(long)]
     check: bool,
+    /// Curves instead of the table: what a byte, a line costs as there are more of them.
+    #[arg(long, conflicts_with_all = ["scale", "only"])]
+    curves: bool,
+    /// Ten thousand functions, a thousand invocations at once, two hundred tenants.
+    #[arg(long, conflicts_with = "only")]
+    scale: bool,
+    /// What fuel costs: the guest compiled with it, with epochs, and with neither.
+    #[arg(long, conflicts_with_all = ["curves", "scale", "only", "smoke"])]
+    metering: bool,
+    /// Write the fuel of everything to benches/fuel.toml, and do nothing else.
+    #[arg(long, conflicts_with_all = ["curves", "scale", "metering", "only", "check", "smoke"])]
+    update_fuel: bool,
+    #[command(flatten)]
+    part: scale::PartArguments,
     /// Fresh sandboxes of this case alone, as a profiler wants it: noop, json, kv or fetch; or
     /// `served`, which is json with everything around it.
     #[arg(long, value_name = "CASE", conflicts_with_all = ["check", "smoke", "json"])]
@@ -133,55 +168,90 @@ impl Subject {
             self.runner.run(host).await?;
         }
         let mut all = Vec::with_capacity(self.batch_len);
+        let mut instructions = Instructions::begin();
         let faults = page_faults()?;
         for _ in 0..self.batch_len {
             all.push(self.runner.run(host).await?);
         }
         let faults = page_faults()? - faults;
-        Ok(Batch::new(&all, faults))
+        Ok(Batch::new(&all, faults, instructions.read()))
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime of one thread needs nothing that can be missing");
-    let work = async {
-        match &arguments.only {
-            Some(name) => run_only(name, arguments.rounds).await,
-            None => run(&arguments)
-                .await
-                .map(|report| finish(&arguments, &report)),
-        }
-    };
-    runtime
-        .block_on(tokio::task::unconstrained(Box::pin(work)))
-        .unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        })
+    run(&arguments).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-fn finish(arguments: &Arguments, report: &Report) -> ExitCode {
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(done) = arguments.part.run(arguments.smoke) {
+        return done.map(|()| ExitCode::SUCCESS);
+    }
+    if arguments.scale {
+        let findings = scale::run(&arguments.part, arguments.smoke)?;
+        return Ok(finish(arguments, &findings));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let work = async {
+        if let Some(name) = &arguments.only {
+            return run_only(name, arguments.rounds).await;
+        }
+        if arguments.update_fuel {
+            return update_fuel().await;
+        }
+        let findings = if arguments.curves {
+            curves::run(arguments.smoke).await?
+        } else if arguments.metering {
+            metering::run(arguments.rounds).await?
+        } else {
+            run_table(arguments).await?.findings()
+        };
+        Ok(finish(arguments, &findings))
+    };
+    runtime.block_on(tokio::task::unconstrained(Box::pin(work)))
+}
+
+fn finish(arguments: &Arguments, findings: &Findings) -> ExitCode {
     if arguments.json {
-        println!("{:#}", report.to_json());
+        println!("{:#}", findings.to_json());
     } else {
-        print!("{report}");
+        print!("{findings}");
+    }
+    for fault in &findings.faults {
+        eprintln!("{fault}");
+    }
+    let may_fail = arguments.check || arguments.smoke;
+    if may_fail && !findings.faults.is_empty() {
+        return ExitCode::FAILURE;
     }
     if arguments.smoke {
-        eprintln!("smoke: everything works; the figures of one short round say nothing");
+        eprintln!("smoke: everything works; the times of one short round say nothing");
         return ExitCode::SUCCESS;
     }
-    let missed: Vec<_> = report.ratios().into_iter().filter(|r| !r.holds()).collect();
-    for ratio in &missed {
-        eprintln!("missed: {ratio}");
+    let measures = findings.measures.iter();
+    let missed: Vec<_> = measures.filter(|measure| !measure.holds()).collect();
+    for measure in &missed {
+        eprintln!("missed: {measure}");
     }
     if arguments.check && !missed.is_empty() {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Writes the fuel of everything where it is checked in.
+async fn update_fuel() -> Result<ExitCode> {
+    let peer = peer::start().context("cannot start the server that functions fetch from")?;
+    let mut host = Host::new(sandbox::SMOKE_SANDBOXES).await?;
+    let fuel = fuel::measure(&mut host, &cases::all(peer)).await?;
+    fuel.write()?;
+    println!("{fuel}");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Batches of one case in fresh sandboxes, and the median of each.
@@ -207,7 +277,7 @@ async fn run_only(name: &str, rounds: u32) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(arguments: &Arguments) -> Result<Report> {
+async fn run_table(arguments: &Arguments) -> Result<Report> {
     machine::raise_open_files();
     let begun = clock::monotonic();
     let peer = peer::start().context("cannot start the server that functions fetch from")?;
@@ -218,10 +288,17 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     };
     let mut host = Host::new(sandboxes).await?;
     let cases = cases::all(peer);
+    let fuel = fuel::measure(&mut host, &cases).await?;
     let mut subjects = Vec::new();
     for case in &cases {
         add_case(&mut host, case, &mut subjects).await?;
     }
+    for case in &cases::kv_pair() {
+        let image = host.deploy(&case.source).await?;
+        host.make_hot(&image.image, case).await?;
+        subjects.push(sandbox_subject(case, report::FRESH, vec![image]));
+    }
+    let mut anatomy = Anatomy::new(&mut host, &cases).await?;
     let large = cases::large();
     let image = host.deploy(&large.source).await?;
     host.make_hot(&image.image, &large).await?;
@@ -243,6 +320,7 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         for subject in &mut subjects {
             subject.batch(&host).await?;
         }
+        anatomy.round(&host).await?;
     }
     Ok(Report {
         machine: machine::facts(&host),
@@ -250,6 +328,9 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         fleet,
         engine_snapshot_bytes: host.engine.base_bytes(),
         engine_code_bytes: host.engine_code_bytes()?,
+        anatomy,
+        kv: kv::measure(arguments.smoke).await?,
+        fuel,
         rounds,
         seconds: begun.elapsed().as_secs_f64(),
     })
@@ -274,7 +355,7 @@ async fn add_case(host: &mut Host, case: &Case, subjects: &mut Vec<Subject>) -> 
     host.make_hot(&fresh.image, case).await?;
     host.make_hot(&per_request.image, case).await?;
     subjects.push(sandbox_subject(case, report::FRESH, vec![fresh]));
-    if case.name == cases::JSON {
+    if matches!(case.name.as_str(), cases::JSON | cases::HELLO) {
         // Side by side in time, too: they differ by little.
         subjects.push(served_subject(host, case).await?);
     }
@@ -335,8 +416,8 @@ async fn deploy_fleet(host: &mut Host, len: usize) -> Result<(Fleet, Vec<Deploym
         sandboxes: host.sandboxes,
         each_sandbox: before.since(&unused).per(usize::try_from(host.sandboxes)?),
         each: after.since(&before).per(len),
-        load_micros: report::median(&mut load_micros),
-        ready_micros: report::median(&mut ready_micros),
+        load_micros: median(&mut load_micros),
+        ready_micros: median(&mut ready_micros),
     };
     Ok((fleet, images))
 }

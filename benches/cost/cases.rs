@@ -5,8 +5,15 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::platform::Ask;
+
 /// The case whose ratios have bars.
 pub(crate) const JSON: &str = "json";
+/// The least that answers JSON.
+pub(crate) const HELLO: &str = "hello";
+/// What one `kv.get` takes is the difference of these two.
+pub(crate) const AWAITS: &str = "awaits, no kv";
+pub(crate) const AWAITS_KV: &str = "awaits, kv.get";
 /// The same with much source around it.
 pub(crate) const LARGE: &str = "json, 176 KB of source";
 /// The same as many functions.
@@ -20,7 +27,7 @@ pub(crate) const KV_VALUE: &str = r#""hello""#;
 pub(crate) const FETCHED: &str = r#"{"greeting":"hello"}"#;
 
 /// A request header section such as a browser's proxy would hand on.
-const FIELDS: &str = "host: 127.0.0.1:4000\r\nuser-agent: curl/8.5.0\r\naccept: */*\r\n";
+pub(crate) const FIELDS: &str = "host: 127.0.0.1:4000\r\nuser-agent: curl/8.5.0\r\naccept: */*\r\n";
 const JSON_FIELDS: &str = "host: 127.0.0.1:4000\r\nuser-agent: curl/8.5.0\r\naccept: */*\r\n\
                            content-type: application/json\r\ncontent-length: 44\r\n";
 const JSON_BODY: &str = r#"{"name":"Ada","items":[1,2,3],"urgent":true}"#;
@@ -31,9 +38,10 @@ const JSON_HANDLER: &str = "module.exports = (req, res) => {
 ";
 const JSON_ANSWER: &str = r#"{"hello":"Ada","count":3}"#;
 
-/// Size of the large source, in bytes, and the functions in it.
+/// Size of the large source, in bytes.
 const LARGE_BYTES: usize = 176 << 10;
-const LARGE_FUNCTIONS: usize = 2000;
+/// Size of each of its functions, in bytes.
+const FUNCTION_BYTES: usize = 90;
 
 /// One function and one request to it.
 #[derive(Debug, Clone)]
@@ -42,12 +50,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// `index.js`
     pub(crate) source: String,
-    /// The HTTP method.
-    pub(crate) method: &'static str,
-    /// `name: value` lines.
-    pub(crate) fields: &'static str,
-    /// The request's body.
-    pub(crate) content: Bytes,
+    /// The request.
+    pub(crate) ask: Ask,
     /// The body that it answers.
     pub(crate) answer: &'static str,
 }
@@ -57,9 +61,7 @@ impl Case {
         Self {
             name: name.to_owned(),
             source: source.to_owned(),
-            method: "GET",
-            fields: FIELDS,
-            content: Bytes::new(),
+            ask: Ask::get("/"),
             answer,
         }
     }
@@ -68,21 +70,29 @@ impl Case {
         Self {
             name: name.to_owned(),
             source,
-            method: "POST",
-            fields: JSON_FIELDS,
-            content: Bytes::from_static(JSON_BODY.as_bytes()),
+            ask: Ask {
+                method: "POST",
+                target: "/".to_owned(),
+                fields: JSON_FIELDS,
+                content: Bytes::from_static(JSON_BODY.as_bytes()),
+            },
             answer: JSON_ANSWER,
         }
     }
 }
 
-/// `noop`, `json`, `kv` and `fetch`; `peer` answers the last.
+/// `noop`, `hello`, `json`, `kv` and `fetch`; `peer` answers the last.
 pub(crate) fn all(peer: SocketAddr) -> Vec<Case> {
     vec![
         Case::get(
             "noop",
             "module.exports = (req, res) => {\n  res.end();\n};\n",
             "",
+        ),
+        Case::get(
+            HELLO,
+            "module.exports = (req, res) => {\n  res.json({ hello: 'world' });\n};\n",
+            r#"{"hello":"world"}"#,
         ),
         Case::post_json(JSON, JSON_HANDLER.to_owned()),
         Case::get(
@@ -110,6 +120,24 @@ pub(crate) fn all(peer: SocketAddr) -> Vec<Case> {
     ]
 }
 
+/// Two functions that differ in one `kv.get`, and answer the same.
+pub(crate) fn kv_pair() -> [Case; 2] {
+    let source = |value: &str| {
+        format!(
+            "module.exports = async (req, res) => {{
+  const value = await {value};
+  res.json({{ value }});
+}};
+"
+        )
+    };
+    let answer = r#"{"value":"hello"}"#;
+    [
+        Case::get(AWAITS, &source(KV_VALUE), answer),
+        Case::get(AWAITS_KV, &source(&format!("kv.get('{KV_KEY}')")), answer),
+    ]
+}
+
 /// The same, with a top level that no snapshot may hold.
 pub(crate) fn impure(source: &str) -> String {
     format!("const born = Date.now();\n{source}")
@@ -117,22 +145,34 @@ pub(crate) fn impure(source: &str) -> String {
 
 /// The JSON case at the end of 176 KB of source, all of it reachable.
 pub(crate) fn large() -> Case {
-    let mut source = String::with_capacity(LARGE_BYTES);
+    Case::post_json(LARGE, source_of(LARGE_BYTES))
+}
+
+/// The JSON case at the end of about so many bytes of functions, all of them reachable.
+pub(crate) fn source_of(bytes: usize) -> String {
+    let mut source = String::with_capacity(bytes + FUNCTION_BYTES);
     source.push_str("const all = [];\n");
-    let share = (LARGE_BYTES - source.len() - JSON_HANDLER.len()) / LARGE_FUNCTIONS;
-    for number in 0..LARGE_FUNCTIONS {
+    let end = bytes.saturating_sub(JSON_HANDLER.len() + 26);
+    let mut number = 0;
+    while source.len() + FUNCTION_BYTES <= end {
         let start = source.len();
         let _ = write!(
             source,
             "all.push(function f{number}(a, b) {{ return a > {number} ? [a, b] : a + b; }}); //"
         );
-        let rest = share.saturating_sub(source.len() - start + 1);
+        let rest = FUNCTION_BYTES.saturating_sub(source.len() - start + 1);
         source.extend(std::iter::repeat_n('.', rest));
         source.push('\n');
+        number += 1;
     }
     source.push_str(JSON_HANDLER);
     source.push_str("module.exports.all = all;\n");
-    Case::post_json(LARGE, source)
+    source
+}
+
+/// What the JSON case is asked.
+pub(crate) fn json_ask() -> Ask {
+    Case::post_json(JSON, String::new()).ask
 }
 
 /// What every function of the round robin is asked, and answers.

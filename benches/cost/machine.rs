@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use perf_event::events::Hardware;
+use perf_event::{Builder, Counter};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
@@ -28,15 +30,8 @@ pub(crate) struct Memory {
 impl Memory {
     /// As of now.
     pub(crate) fn now() -> Result<Self> {
-        let status = fs::read_to_string("/proc/self/status")?;
-        let kib = |name: &str| -> Result<f64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let value = line.and_then(|line| line.split_whitespace().nth(1));
-            let value = value.with_context(|| format!("/proc/self/status has no {name}"))?;
-            Ok(value.parse::<f64>()? * 1024.0)
-        };
         let mut memory = Self {
-            resident: kib("RssAnon")? + kib("RssFile")?,
+            resident: status_bytes("RssAnon")? + status_bytes("RssFile")?,
             images: 0.0,
             open_files: 0.0,
         };
@@ -71,6 +66,41 @@ impl Memory {
     }
 }
 
+/// A line of `/proc/self/status` that says so many kB, in bytes.
+pub(crate) fn status_bytes(name: &str) -> Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.and_then(|line| line.split_whitespace().nth(1));
+    let value = value.with_context(|| format!("/proc/self/status has no {name}"))?;
+    Ok(value.parse::<f64>()? * 1024.0)
+}
+
+/// All resident memory of this process, in bytes: also what it shares with itself, such as the
+/// images that sandboxes are mapped from.
+pub(crate) fn resident_bytes() -> Result<f64> {
+    status_bytes("VmRSS")
+}
+
+/// Watches how high resident memory rises.
+pub(crate) struct PeakMemory {
+    before: f64,
+}
+
+impl PeakMemory {
+    /// From now on (proc(5), `clear_refs`).
+    pub(crate) fn begin() -> Result<Self> {
+        fs::write("/proc/self/clear_refs", "5")?;
+        Ok(Self {
+            before: resident_bytes()?,
+        })
+    }
+
+    /// By how much it was higher at its highest than at the beginning, in bytes.
+    pub(crate) fn grown_bytes(&self) -> Result<f64> {
+        Ok((status_bytes("VmHWM")? - self.before).max(0.0))
+    }
+}
+
 /// Minor page faults of this thread since it began (proc(5), `minflt`).
 pub(crate) fn page_faults() -> Result<u64> {
     let stat = fs::read_to_string("/proc/thread-self/stat")?;
@@ -80,6 +110,23 @@ pub(crate) fn page_faults() -> Result<u64> {
         .context("/proc/thread-self/stat has no name")?;
     let faults = fields.split_whitespace().nth(7);
     Ok(faults.context("/proc/thread-self/stat is short")?.parse()?)
+}
+
+/// Counts the instructions that this thread executes in user space, where the processor counts.
+pub(crate) struct Instructions(Option<Counter>);
+
+impl Instructions {
+    /// From now on; many virtual machines have no such counter.
+    pub(crate) fn begin() -> Self {
+        let counter = Builder::new().kind(Hardware::INSTRUCTIONS).build();
+        let counter = counter.and_then(|mut counter| counter.enable().map(|()| counter));
+        Self(counter.ok())
+    }
+
+    /// How many there were so far.
+    pub(crate) fn read(&mut self) -> Option<u64> {
+        self.0.as_mut()?.read().ok()
+    }
 }
 
 /// Every image keeps a file open: takes as many as the system lets us.

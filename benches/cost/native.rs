@@ -18,8 +18,8 @@ use rquickjs::{
     Runtime, String as JsString, TypedArray, Value,
 };
 
+use super::bars::micros;
 use super::cases::{Case, FETCHED, KV_KEY, KV_VALUE};
-use super::sandbox::micros;
 
 /// The guest's JavaScript layer, as it is in the engine.
 const LAYER: &str = include_str!("../../guest/artifact/guest.js");
@@ -149,13 +149,13 @@ impl Warm {
                 let begun = clock::monotonic();
                 let invoke = self.invoke.clone().restore(&ctx)?;
                 invoke.call::<_, ()>((
-                    self.case.method,
+                    self.case.ask.method,
                     "/",
-                    self.case.fields,
+                    self.case.ask.fields,
                     "127.0.0.1",
-                    self.case.content.len(),
+                    self.case.ask.content.len(),
                     false,
-                    !self.case.content.is_empty(),
+                    !self.case.ask.content.is_empty(),
                 ))?;
                 while ctx.execute_pending_job() {}
                 Ok(micros(begun))
@@ -413,5 +413,5 @@ fn told(error: &CaughtError<'_>) -> anyhow::Error {
 }
 
 fn content(case: &Case) -> String {
-    String::from_utf8_lossy(&case.content).into_owned()
+    String::from_utf8_lossy(&case.ask.content).into_owned()
 }

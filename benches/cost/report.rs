@@ -1,12 +1,16 @@
-//! From samples to figures, ratios and bars: a table for people, JSON for programs.
+//! The table of what invocations cost: from samples to figures, for people and for programs.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::Once;
+use super::bars::{Bar, Findings, Measure, median, quantile, rounded};
 use super::cases;
+use super::fuel::Compared;
+use super::kv::Writes;
 use super::machine::Memory;
+use super::stages::Anatomy;
 
 /// A fresh sandbox from the function's snapshot.
 pub(crate) const FRESH: &str = "fresh sandbox";
@@ -29,11 +33,13 @@ pub(crate) struct Batch {
     fuel: f64,
     host_calls: f64,
     faults: f64,
+    instructions: Option<f64>,
 }
 
 impl Batch {
-    /// Of invocations that caused `faults` page faults together.
-    pub(crate) fn new(all: &[Once], faults: u64) -> Self {
+    /// Of invocations that caused `faults` page faults together, and took so many instructions of
+    /// the processor if it counts them.
+    pub(crate) fn new(all: &[Once], faults: u64, instructions: Option<u64>) -> Self {
         let mut micros: Vec<f64> = all.iter().map(|once| once.micros).collect();
         let of = |what: fn(&Once) -> u64| {
             let mut values: Vec<f64> = all.iter().map(|once| what(once) as f64).collect();
@@ -45,6 +51,7 @@ impl Batch {
             fuel: of(|once| once.fuel),
             host_calls: of(|once| once.host_calls),
             faults: faults as f64 / all.len() as f64,
+            instructions: instructions.map(|count| count as f64 / all.len() as f64),
         }
     }
 }
@@ -82,6 +89,17 @@ impl Row {
         median(&mut values)
     }
 
+    /// Instructions of the processor, where it counts them.
+    fn instructions(&self) -> Option<f64> {
+        let all: Option<Vec<f64>> = self
+            .batches
+            .iter()
+            .map(|batch| batch.instructions)
+            .collect();
+        all.filter(|all| !all.is_empty())
+            .map(|mut all| median(&mut all))
+    }
+
     fn to_json(&self) -> Value {
         let of_sandbox = |figure: f64| self.is_sandbox().then_some(figure);
         json!({
@@ -91,6 +109,7 @@ impl Row {
             "p99_us": rounded(self.figure(|batch| batch.p99)),
             "fuel": of_sandbox(self.figure(|batch| batch.fuel)),
             "host_calls": of_sandbox(self.figure(|batch| batch.host_calls)),
+            "instructions": self.instructions(),
             "page_faults": rounded(self.figure(|batch| batch.faults)),
             "resident_bytes": self.resident_bytes,
         })
@@ -109,9 +128,11 @@ impl fmt::Display for Row {
         let resident = self.resident_bytes.map_or("-".to_owned(), |bytes| {
             format!("{:.0}", bytes as f64 / 1024.0)
         });
+        let instructions = self.instructions();
+        let instructions = instructions.map_or("-".to_owned(), |count| format!("{count:.0}"));
         write!(
             f,
-            "{:<24} {:<23} {:>9.1} {:>9.1} {:>9} {:>6} {:>7.2} {resident:>9}",
+            "{:<24} {:<23} {:>9.1} {:>9.1} {:>9} {instructions:>9} {:>6} {:>7.2} {resident:>9}",
             self.case,
             self.how,
             self.figure(|batch| batch.p50),
@@ -154,72 +175,18 @@ impl Fleet {
     }
 }
 
-/// How far a ratio may go.
-#[derive(Debug, Clone, Copy)]
-enum Bar {
-    AtLeast(f64),
-    AtMost(f64),
+/// The p50 of a row by that of another, each time of the same round.
+fn ratio(name: &str, bar: Bar, above: &Row, below: &Row) -> Measure {
+    let pairs = above.batches.iter().zip(&below.batches);
+    let all = pairs.map(|(above, below)| above.p50 / below.p50).collect();
+    Measure::over_rounds(name, "", bar, all)
 }
 
-/// How many times one figure is another.
-#[derive(Debug)]
-pub(crate) struct Ratio {
-    name: &'static str,
-    bar: Bar,
-    value: f64,
-    /// Between these are half of the rounds.
-    quartiles: (f64, f64),
-}
-
-impl Ratio {
-    /// The p50 of a row by that of another, each time of the same round.
-    fn of(name: &'static str, bar: Bar, above: &Row, below: &Row) -> Self {
-        let pairs = above.batches.iter().zip(&below.batches);
-        let mut all: Vec<f64> = pairs.map(|(above, below)| above.p50 / below.p50).collect();
-        Self {
-            name,
-            bar,
-            value: median(&mut all),
-            quartiles: (quantile(&mut all, 0.25), quantile(&mut all, 0.75)),
-        }
-    }
-
-    /// Whether the bar is met.
-    pub(crate) fn holds(&self) -> bool {
-        match self.bar {
-            Bar::AtLeast(bar) => self.value >= bar,
-            Bar::AtMost(bar) => self.value <= bar,
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let (kind, bar) = match self.bar {
-            Bar::AtLeast(bar) => ("at_least", bar),
-            Bar::AtMost(bar) => ("at_most", bar),
-        };
-        json!({
-            "name": self.name,
-            "value": rounded(self.value),
-            "quartiles": [rounded(self.quartiles.0), rounded(self.quartiles.1)],
-            kind: bar,
-            "holds": self.holds(),
-        })
-    }
-}
-
-impl fmt::Display for Ratio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, bar) = match self.bar {
-            Bar::AtLeast(bar) => ("at least", bar),
-            Bar::AtMost(bar) => ("at most", bar),
-        };
-        let (low, high) = self.quartiles;
-        write!(
-            f,
-            "{:<60} {:>6.2}  ({low:.2} to {high:.2})  {kind} {bar}",
-            self.name, self.value
-        )
-    }
+/// How much longer one row takes than another, each time of the same round.
+fn difference(name: &str, bar: Bar, longer: &Row, shorter: &Row) -> Measure {
+    let pairs = longer.batches.iter().zip(&shorter.batches);
+    let all = pairs.map(|(longer, shorter)| longer.p50 - shorter.p50);
+    Measure::over_rounds(name, "µs", bar, all.collect())
 }
 
 /// Everything that a run found.
@@ -234,6 +201,12 @@ pub(crate) struct Report {
     pub(crate) engine_snapshot_bytes: usize,
     /// Size of the engine's compiled code, in bytes.
     pub(crate) engine_code_bytes: u64,
+    /// The stages of every case.
+    pub(crate) anatomy: Anatomy,
+    /// Durable writes.
+    pub(crate) kv: Writes,
+    /// The fuel of everything, beside what it was.
+    pub(crate) fuel: Compared,
     /// Rounds that were run.
     pub(crate) rounds: u32,
     /// What the whole run took.
@@ -247,58 +220,88 @@ impl Report {
             .expect("every row that a ratio names is measured")
     }
 
-    /// The ratios that have a bar.
-    pub(crate) fn ratios(&self) -> Vec<Ratio> {
+    /// Everything that has a bar.
+    pub(crate) fn measures(&self) -> Vec<Measure> {
         let json = self.row(cases::JSON, FRESH);
-        vec![
-            Ratio::of(
+        let mut all = vec![
+            ratio(
                 "json: a fresh native QuickJS, in fresh sandboxes",
-                Bar::AtLeast(5.0),
+                Bar::AtLeast(10.0),
                 self.row(cases::JSON, NATIVE_FRESH),
                 json,
             ),
-            Ratio::of(
+            ratio(
                 "json: a fresh sandbox, in warm native calls",
-                Bar::AtMost(12.0),
+                Bar::AtMost(6.0),
                 json,
                 self.row(cases::JSON, NATIVE_WARM),
             ),
-            Ratio::of(
+            ratio(
                 "json: served with record and metrics, in bare sandboxes",
                 Bar::AtMost(1.15),
                 self.row(cases::JSON, SERVED),
                 json,
             ),
-            Ratio::of(
+            ratio(
                 "json: with 176 KB of source, in small ones",
                 Bar::AtMost(1.3),
                 self.row(cases::LARGE, FRESH),
                 json,
             ),
-            Ratio::of(
+            ratio(
                 "json: 900 functions in turn, in one function again and again",
                 Bar::AtMost(6.0),
                 self.row(cases::FLEET, ROUND_ROBIN),
                 json,
             ),
-        ]
+            difference(
+                "one kv.get, in an invocation",
+                Bar::AtMost(15.0),
+                self.row(cases::AWAITS_KV, FRESH),
+                self.row(cases::AWAITS, FRESH),
+            ),
+        ];
+        // What a request costs beyond the sandbox that it runs in, in such sandboxes.
+        let served = self.row(cases::HELLO, SERVED).batches.iter();
+        let beyond = served
+            .zip(&self.anatomy.bare)
+            .map(|(batch, bare)| batch.p50 / bare - 1.0);
+        all.push(Measure::over_rounds(
+            "hello: served, beyond an empty sandbox, in empty sandboxes",
+            "",
+            Bar::AtMost(1.0),
+            beyond.collect(),
+        ));
+        all.extend(self.kv.measures());
+        all
+    }
+
+    /// All of it.
+    pub(crate) fn findings(&self) -> Findings {
+        Findings {
+            text: self.to_string(),
+            json: self.to_json(),
+            measures: self.measures(),
+            faults: self.fuel.faults(),
+        }
     }
 
     /// For programs.
-    pub(crate) fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let rows: Vec<Value> = self.rows.iter().map(Row::to_json).collect();
-        let ratios: Vec<Value> = self.ratios().iter().map(Ratio::to_json).collect();
         json!({
             "machine": self.machine,
             "rounds": self.rounds,
             "seconds": rounded(self.seconds),
             "rows": rows,
-            "ratios": ratios,
             "engine": {
                 "code_bytes": self.engine_code_bytes,
                 "snapshot_bytes": self.engine_snapshot_bytes,
             },
             "fleet": self.fleet.to_json(),
+            "anatomy": self.anatomy.to_json(),
+            "kv": self.kv.to_json(),
+            "fuel": self.fuel.to_json(),
         })
     }
 
@@ -347,38 +350,15 @@ impl fmt::Display for Report {
         writeln!(f, "\nmedians over {rounds} rounds, {seconds:.0} s in all")?;
         writeln!(
             f,
-            "\n{:<24} {:<23} {:>9} {:>9} {:>9} {:>6} {:>7} {:>9}",
-            "", "", "p50 µs", "p99 µs", "fuel", "calls", "faults", "idle KiB"
+            "\n{:<24} {:<23} {:>9} {:>9} {:>9} {:>9} {:>6} {:>7} {:>9}",
+            "", "", "p50 µs", "p99 µs", "fuel", "instr", "calls", "faults", "idle KiB"
         )?;
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }
-        writeln!(f)?;
-        for ratio in self.ratios() {
-            let word = if ratio.holds() { "" } else { "  MISSED" };
-            writeln!(f, "{ratio}{word}")?;
-        }
-        writeln!(f)?;
-        self.write_memory(f)
+        writeln!(f, "\n{}\n", self.anatomy)?;
+        self.write_memory(f)?;
+        writeln!(f, "{}", self.kv)?;
+        writeln!(f, "\n{}", self.fuel)
     }
-}
-
-/// The median; 0 of nothing.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    quantile(values, 0.5)
-}
-
-/// The value that a share of all values does not exceed (nearest rank); sorts them.
-fn quantile(values: &mut [f64], share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let rank = (share * values.len() as f64).ceil().max(1.0);
-    let found = (1..)
-        .zip(values.iter())
-        .find(|(at, _)| f64::from(*at) >= rank);
-    found.map_or(0.0, |(_, value)| *value)
-}
-
-/// Two decimals.
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

@@ -1,19 +1,18 @@
 //! Ampoule's side: the parts of a server, put together as `ampoule serve` does.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ampoule::clock;
-use ampoule::host::{Grants, LoadSettings, LogBuffer, Promised, Request};
+use ampoule::host::{Grants, Head, LoadSettings, LogBuffer, Promised, Request};
 use ampoule::id::TenantId;
 use ampoule::limits::Limits;
 use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
 use ampoule::sandbox::paging::Paging;
 use ampoule::sandbox::{
-    Domain, Engine, EngineConfig, Image, Invocation, LoadError, Meter, Outcome,
+    Domain, Engine, EngineConfig, Finished, Image, Invocation, LoadError, Meter, Outcome,
 };
-use ampoule::store::Store;
+use ampoule::store::{Namespace, Store};
 use ampoule::trace::Carried;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -22,7 +21,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Once;
+use super::bars::micros;
 use super::cases::{Case, KV_KEY, KV_VALUE};
+use super::platform::{Ask, cache, folder};
 
 /// Sandboxes that may exist at once, as in a server with default settings.
 pub(crate) const SANDBOXES: u32 = 512 + 16;
@@ -38,12 +39,11 @@ pub(crate) struct Host {
     pub(crate) engine: Engine,
     /// Sandboxes that may exist at once.
     pub(crate) sandboxes: u32,
+    /// Owns the data file, which the grants read.
+    pub(crate) store: Store,
     grants: Grants,
-    cache: PathBuf,
     data: TempDir,
     deployments: usize,
-    /// Owns the data file, which the grants read.
-    _store: Store,
 }
 
 /// A function that is ready to run.
@@ -63,21 +63,17 @@ pub(crate) struct Deployment {
 impl Host {
     /// Compiles the guest, unless a run before has done so.
     pub(crate) async fn new(sandboxes: u32) -> Result<Self> {
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-cache");
         let engine = Engine::new(&EngineConfig {
             sandboxes,
-            cache: cache.clone(),
+            cache: cache(),
             objection: Paging::new("/proc/swaps".into(), "/proc/vmstat".into())
                 .objection()
                 .map(str::to_owned),
         })
         .await?;
-        let data = tempfile::tempdir()?;
+        let data = folder()?;
         let store = Store::open(&data.path().join("ampoule.redb"))?;
         let tenant = TenantId::default_tenant();
-        let namespace = store.namespace(&tenant);
-        let value = Bytes::from_static(KV_VALUE.as_bytes());
-        namespace.set(KV_KEY, value, None).await?;
         let client = Arc::new(Client::new(OutboundConfig {
             policy: Arc::new(OwnAddresses::new(Vec::new())),
             resolver: None,
@@ -85,28 +81,29 @@ impl Host {
             connect_timeout: Duration::from_secs(10),
         })?);
         let grant = client.grant(&tenant);
-        Ok(Self {
+        let mut host = Self {
             engine,
             sandboxes,
             grants: Grants {
-                kv: Some(namespace),
+                kv: None,
                 network: Some((client, grant)),
                 bindings: None,
                 cache: None,
                 files: None,
                 meter: None,
             },
-            cache,
+            store,
             data,
             deployments: 0,
-            _store: store,
-        })
+        };
+        host.grants.kv = Some(host.namespace(&tenant).await?);
+        Ok(host)
     }
 
     /// Size of the engine's compiled code, in bytes.
     pub(crate) fn engine_code_bytes(&self) -> Result<u64> {
         let name = format!("{}-engine.cwasm", self.engine.key());
-        Ok(std::fs::metadata(self.cache.join(name))?.len())
+        Ok(std::fs::metadata(cache().join(name))?.len())
     }
 
     /// Loads a function of one file and makes its image.
@@ -142,24 +139,41 @@ impl Host {
     /// that was read and an answer that can be sent, the end of the sandbox included.
     pub(crate) async fn invoke(&self, image: &Image, case: &Case) -> Result<Once> {
         let begun = clock::monotonic();
-        let (invocation, mut head) = self.invocation(case);
-        let finished = Box::pin(image.invoke(invocation)).await;
-        let head = head.try_recv();
+        let (finished, head) = self.run(image, &case.ask, None).await;
         let micros = micros(begun);
         if finished.outcome != Outcome::Completed {
             bail!("it ended so: {:?}", finished.outcome);
         }
-        let head = head.context("there was no answer")?;
-        let Ok(body) = head.body else {
-            bail!("the answer is a stream");
-        };
-        ensure!(head.status == 200, "the status is {}", head.status);
-        ensure!(body == case.answer, "the answer is {body:?}");
+        check(case, head)?;
         Ok(Once {
             micros,
             fuel: finished.fuel,
             host_calls: finished.usage.host_calls,
         })
+    }
+
+    /// Runs a function once, with a kv of its own if there is one: how it ended, and the beginning
+    /// of its answer.
+    pub(crate) async fn run(
+        &self,
+        image: &Image,
+        ask: &Ask,
+        kv: Option<Namespace>,
+    ) -> (Finished, Option<Head>) {
+        let (mut invocation, mut head) = self.invocation(ask);
+        if kv.is_some() {
+            invocation.grants.kv = kv;
+        }
+        let finished = Box::pin(image.invoke(invocation)).await;
+        (finished, head.try_recv().ok())
+    }
+
+    /// The kv of a tenant, with what the kv case reads in it.
+    pub(crate) async fn namespace(&self, tenant: &TenantId) -> Result<Namespace> {
+        let namespace = self.store.namespace(tenant);
+        let value = Bytes::from_static(KV_VALUE.as_bytes());
+        namespace.set(KV_KEY, value, None).await?;
+        Ok(namespace)
     }
 
     /// Calls a function until it is given memory of its own, as one that is called often has.
@@ -176,18 +190,19 @@ impl Host {
         )
     }
 
-    fn invocation(&self, case: &Case) -> (Invocation, oneshot::Receiver<ampoule::host::Head>) {
+    /// What to run, and where its answer comes.
+    pub(crate) fn invocation(&self, ask: &Ask) -> (Invocation, oneshot::Receiver<Head>) {
         let limits = Limits::DEFAULT;
         let (responder, head) = oneshot::channel();
         let invocation = Invocation {
             request: Request {
-                method: case.method.to_owned(),
-                target: "/".to_owned(),
-                fields: case.fields.as_bytes().to_vec(),
+                method: ask.method.to_owned(),
+                target: ask.target.clone(),
+                fields: ask.fields.as_bytes().to_vec(),
                 peer: "127.0.0.1".to_owned(),
                 secure: false,
             },
-            content: case.content.clone(),
+            content: ask.content.clone(),
             grants: self.grants.clone(),
             limits,
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
@@ -208,7 +223,13 @@ impl Host {
     }
 }
 
-/// Microseconds since then.
-pub(crate) fn micros(begun: std::time::Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1e6
+/// Checks the answer of a case.
+pub(crate) fn check(case: &Case, head: Option<Head>) -> Result<()> {
+    let head = head.context("there was no answer")?;
+    let Ok(body) = head.body else {
+        bail!("the answer is a stream");
+    };
+    ensure!(head.status == 200, "the status is {}", head.status);
+    ensure!(body == case.answer, "the answer is {body:?}");
+    Ok(())
 }

@@ -3,7 +3,8 @@
 //! In reading order: [`engine`] configures wasmtime and compiles the guest once, [`snapshot`]
 //! turns a guest's memory into an image module, [`overlay`] is what a deployment's has beyond the
 //! engine's, [`image`] is a deployment ready to run, [`invoke`] runs one invocation, [`load`] takes a deployment's snapshot, [`outcome`] says how
-//! either ended, [`paging`] watches what could undo the isolation of reused memory.
+//! either ended, [`paging`] watches what could undo the isolation of reused memory, [`probe`] takes
+//! an invocation apart for the benches.
 
 pub mod engine;
 pub mod image;
@@ -12,6 +13,7 @@ pub mod load;
 pub mod outcome;
 mod overlay;
 pub mod paging;
+pub mod probe;
 pub mod snapshot;
 mod trim;
 

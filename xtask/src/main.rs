@@ -35,7 +35,7 @@ Usage: cargo xtask COMMAND
   peers [SECTION] [OPTION…]       The same load on Ampoule and on other ways to run JavaScript;
                                   --help has more.
   bench [ARGUMENTS]               The cost of an invocation; ARGUMENTS go to benches/cost.rs,
-                                  such as --json or --smoke.
+                                  such as --curves, --scale, --check, --json or --update-fuel.
 ";
 
 fn main() -> ExitCode {
@@ -92,9 +92,13 @@ fn guest_flags(flags: &[&str]) -> Option<guest::Rebuild> {
 }
 
 fn bench(arguments: &[&str]) -> Outcome {
-    run(cargo()
-        .args(["bench", "--locked", "--bench", "cost", "--"])
-        .args(arguments))
+    let mut command = cargo();
+    command.args(["bench", "--locked", "--bench", "cost"]);
+    if arguments.contains(&"--update-fuel") {
+        // Fuel is the same in every build, and this one is made by the tests anyway.
+        command.arg("--profile=dev");
+    }
+    run(command.arg("--").args(arguments))
 }
 
 fn misused() -> ExitCode {

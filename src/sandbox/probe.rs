@@ -1,0 +1,112 @@
+//! What a sandbox takes besides the function in it, and when each stage of an invocation is over.
+//!
+//! For the benches alone: nothing of a server calls this, and what a server calls knows nothing of
+//! it. [`Image::staged`] does what [`Image::invoke`] does, in the same order; `benches/cost.rs`
+//! holds the sum of its stages against the time of the other.
+
+use std::time::Instant;
+
+use wasmtime::Store;
+
+use super::invoke::new_store;
+use super::{Image, Invocation};
+use crate::clock;
+use crate::host::{Budget, State};
+
+/// When a stage was over.
+#[derive(Debug, Clone, Copy)]
+pub struct Stages {
+    /// The invocation began.
+    pub begun: Instant,
+    /// The store is there, with the request in it.
+    pub stored: Instant,
+    /// The sandbox is there.
+    pub instantiated: Instant,
+    /// The guest will not be called again.
+    pub ran: Instant,
+    /// The sandbox is gone.
+    pub dropped: Instant,
+}
+
+impl Image {
+    /// Makes a sandbox, calls `calls` times an export that does nothing, and drops it all. The
+    /// invocation is only what the store needs, and is not answered.
+    ///
+    /// # Errors
+    /// When there is no room for a sandbox.
+    pub async fn empty(&self, invocation: Invocation, calls: u32) -> wasmtime::Result<Stages> {
+        let begun = clock::monotonic();
+        let (mut store, fuel) = self.store(invocation)?;
+        let stored = clock::monotonic();
+        let (guest, _) = self.instantiate(&mut store, fuel).await?;
+        let instantiated = clock::monotonic();
+        for _ in 0..calls {
+            // An overlay without parts: nothing is lowered, and nothing is copied.
+            guest.call_apply_overlay(&mut store, &[]).await?;
+        }
+        let ran = clock::monotonic();
+        drop(store);
+        Ok(Stages {
+            begun,
+            stored,
+            instantiated,
+            ran,
+            dropped: clock::monotonic(),
+        })
+    }
+
+    /// Runs an invocation and says when its stages were over. `watch` gets the store when the
+    /// sandbox is there, before the guest is called.
+    ///
+    /// # Errors
+    /// When the guest traps. There is no deadline.
+    pub async fn staged(
+        &self,
+        invocation: Invocation,
+        watch: impl FnOnce(&mut Store<State>),
+    ) -> wasmtime::Result<Stages> {
+        let begun = clock::monotonic();
+        let (mut store, fuel) = self.store(invocation)?;
+        let stored = clock::monotonic();
+        let (guest, of) = self.instantiate(&mut store, fuel).await?;
+        let instantiated = clock::monotonic();
+        watch(&mut store);
+        let mut waiting = guest.call_start(&mut store).await?;
+        while waiting {
+            let Some(ended) = store.data_mut().next_operation().await else {
+                break;
+            };
+            waiting = guest.call_resume(&mut store, ended).await?;
+        }
+        let ran = clock::monotonic();
+        if let (Some(trim), Some(within)) = (self.inner.engine.trim(), store.data().within()) {
+            trim.ended(within, of);
+        }
+        drop(store);
+        Ok(Stages {
+            begun,
+            stored,
+            instantiated,
+            ran,
+            dropped: clock::monotonic(),
+        })
+    }
+
+    fn store(&self, mut invocation: Invocation) -> wasmtime::Result<(Store<State>, u64)> {
+        let inner = &*self.inner;
+        invocation.grants.files.clone_from(&inner.files);
+        let limits = invocation.limits;
+        let mut state = State::for_invocation(
+            invocation.grants,
+            Budget::new(limits, inner.memory_bytes),
+            invocation.request,
+            invocation.content,
+            invocation.responder,
+            invocation.promised,
+            invocation.log,
+        );
+        state.carry(invocation.trace);
+        let store = new_store(inner.engine.wasmtime(), state, limits.fuel)?;
+        Ok((store, limits.fuel))
+    }
+}
