@@ -410,8 +410,6 @@ async fn deploy_fleet(host: &mut Host, len: usize) -> Result<(Fleet, Vec<Deploym
         images.push(deployment);
         host.invoke(&images[number].image, &case).await?;
     }
-    // Loads have taken memory away from sandboxes that were used.
-    host.fill_pool(&deployment.image, &slow).await?;
     let after = Memory::now()?;
     let fleet = Fleet {
         len,

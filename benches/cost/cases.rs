@@ -145,22 +145,23 @@ pub(crate) fn impure(source: &str) -> String {
 
 /// The JSON case at the end of 176 KB of source, all of it reachable.
 pub(crate) fn large() -> Case {
-    Case::post_json(LARGE, source_of(LARGE_BYTES))
+    Case::post_json(LARGE, source_of(LARGE_BYTES, FUNCTION_BYTES))
 }
 
-/// The JSON case at the end of about so many bytes of functions, all of them reachable.
-pub(crate) fn source_of(bytes: usize) -> String {
-    let mut source = String::with_capacity(bytes + FUNCTION_BYTES);
+/// The JSON case at the end of about so many bytes of functions, all of them reachable, of `share`
+/// bytes each.
+pub(crate) fn source_of(bytes: usize, share: usize) -> String {
+    let mut source = String::with_capacity(bytes + share);
     source.push_str("const all = [];\n");
     let end = bytes.saturating_sub(JSON_HANDLER.len() + 26);
     let mut number = 0;
-    while source.len() + FUNCTION_BYTES <= end {
+    while source.len() + share <= end {
         let start = source.len();
         let _ = write!(
             source,
             "all.push(function f{number}(a, b) {{ return a > {number} ? [a, b] : a + b; }}); //"
         );
-        let rest = FUNCTION_BYTES.saturating_sub(source.len() - start + 1);
+        let rest = share.saturating_sub(source.len() - start + 1);
         source.extend(std::iter::repeat_n('.', rest));
         source.push('\n');
         number += 1;

@@ -29,10 +29,15 @@ const VALUE: &[u8] = br#"{"name":"Ada","items":[1,2,3],"urgent":true}"#;
 /// Reads of which the time is taken together.
 const READS: usize = 2000;
 
+/// Keys of each writer where they are spread: a write of each then goes to a page of its own.
+const KEYS: u32 = 1000;
+
 /// Writes per second.
 pub(crate) struct Writes {
-    /// Of 64 writers at once, in each round.
+    /// Of 64 writers at once, each to its own key, in each round.
     together: Vec<f64>,
+    /// The same, each to one of its many keys after the other.
+    spread: Vec<f64>,
     /// Of one writer.
     alone: Vec<f64>,
     /// Of a page and `fdatasync`, one after the other.
@@ -53,14 +58,18 @@ pub(crate) async fn measure(smoke: bool) -> Result<Writes> {
     };
     let mut writes = Writes {
         together: Vec::new(),
+        spread: Vec::new(),
         alone: Vec::new(),
         synced: Vec::new(),
         read_micros: 0.0,
     };
     for _ in 0..rounds {
         writes.synced.push(syncs(data.path(), turn)?);
-        writes.alone.push(sets(&namespace, 1, turn).await?);
-        writes.together.push(sets(&namespace, WRITERS, turn).await?);
+        writes.alone.push(sets(&namespace, 1, 1, turn).await?);
+        let together = sets(&namespace, WRITERS, 1, turn).await?;
+        writes.together.push(together);
+        let spread = sets(&namespace, WRITERS, KEYS, turn).await?;
+        writes.spread.push(spread);
     }
     let begun = clock::monotonic();
     for _ in 0..READS {
@@ -70,13 +79,13 @@ pub(crate) async fn measure(smoke: bool) -> Result<Writes> {
     Ok(writes)
 }
 
-/// Sets per second of so many writers, each of which waits for its own.
-async fn sets(namespace: &Namespace, writers: usize, turn: Duration) -> Result<f64> {
+/// Sets per second of so many writers, each of which has so many keys and waits for each write.
+async fn sets(namespace: &Namespace, writers: usize, keys: u32, turn: Duration) -> Result<f64> {
     let begun = clock::monotonic();
     let writing = (0..writers).map(|writer| async move {
         let mut written: u32 = 0;
         while begun.elapsed() < turn {
-            let key = format!("{writer}-{}", written % 1000);
+            let key = format!("{writer}-{}", written % keys);
             namespace.set(&key, Bytes::from_static(VALUE), None).await?;
             written += 1;
         }
@@ -115,16 +124,18 @@ impl Writes {
         )]
     }
 
-    fn medians(&self) -> [f64; 3] {
-        [&self.together, &self.alone, &self.synced].map(|all| median(&mut all.clone()))
+    fn medians(&self) -> [f64; 4] {
+        [&self.together, &self.spread, &self.alone, &self.synced]
+            .map(|all| median(&mut all.clone()))
     }
 
     /// For programs.
     pub(crate) fn to_json(&self) -> Value {
-        let [together, alone, synced] = self.medians();
+        let [together, spread, alone, synced] = self.medians();
         json!({
             "writers": WRITERS,
             "sets_per_second": together.round(),
+            "sets_per_second_spread": spread.round(),
             "sets_per_second_of_one": alone.round(),
             "syncs_per_second": synced.round(),
             "read_us": rounded(self.read_micros),
@@ -134,12 +145,12 @@ impl Writes {
 
 impl fmt::Display for Writes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [together, alone, synced] = self.medians();
+        let [together, spread, alone, synced] = self.medians();
         write!(
             f,
-            "kv: {together:.0} durable sets a second of {WRITERS} writers, {alone:.0} of one; the \
-             disk syncs {synced:.0} pages a second, one at a time; a read in the store takes \
-             {:.1} µs",
+            "kv: {together:.0} durable sets a second of {WRITERS} writers with a key each, \
+             {spread:.0} with {KEYS} keys each, {alone:.0} of one writer; the disk syncs \
+             {synced:.0} pages a second, one at a time; a read in the store takes {:.1} µs",
             self.read_micros
         )
     }

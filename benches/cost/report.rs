@@ -165,7 +165,6 @@ impl Fleet {
         json!({
             "deployments": self.len,
             "sandboxes": self.sandboxes,
-            "heap_bytes_each": self.each.resident.round(),
             "image_bytes_each": self.each.images.round(),
             "open_files_each": rounded(self.each.open_files),
             "bytes_each_sandbox": self.each_sandbox.resident.round(),
@@ -323,10 +322,10 @@ impl Report {
         )?;
         writeln!(
             f,
-            "each of {len} idle deployments: {} of the process, {} of image file, {:.0} open file",
-            kib(each.resident),
+            "each of {len} idle deployments: {} of image file, {:.0} open files (--scale says what \
+             they take of the process)",
             kib(each.images),
-            each.open_files,
+            each.open_files.abs(),
         )?;
         writeln!(
             f,

@@ -31,6 +31,8 @@ use super::platform::{Ask, CONCURRENCY, Name, call_all, folder, open, upload};
 const MIB: f64 = 1024.0 * 1024.0;
 /// Deployments in progress at once.
 const UPLOADS: usize = 8;
+/// Tenants whose invocations are in flight: each may have 128 connections to other servers.
+const CALLERS: usize = 10;
 /// Tenants that functions belong to.
 const OWNERS: usize = 100;
 /// Time between two requests to the tenants that behave, and how many there are each time.
@@ -248,31 +250,19 @@ fn function(number: usize) -> Result<Name> {
 /// Deploys all functions that are not there, through the door that uploads come in.
 async fn deploy(data: &Path, sizes: Sizes) -> Result<Value> {
     let app = open(data, CONCURRENCY).await?;
-    let next = AtomicUsize::new(0);
+    let next = Arc::new(AtomicUsize::new(0));
     let begun = clock::monotonic();
-    let uploading = (0..UPLOADS).map(|_| async {
-        let mut all = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= sizes.functions {
-                return anyhow::Ok(all);
-            }
-            let name = function(number)?;
-            if app
-                .store
-                .functions()
-                .active(&name.tenant, &name.function)?
-                .is_some()
-            {
-                continue;
-            }
-            let begun = clock::monotonic();
-            let source = cases::fleet_source(number);
-            upload(&app.deploy, &name, "index.js", source, Settings::default()).await?;
-            all.push(micros(begun));
-        }
-    });
-    let all = futures_util::future::try_join_all(uploading).await?;
+    let uploads = TaskTracker::new();
+    let uploading: Vec<_> = (0..UPLOADS)
+        .map(|_| {
+            let (app, next) = (Arc::clone(&app), Arc::clone(&next));
+            uploads.spawn(async move { upload_some(&app, &next, sizes).await })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for upload in uploading {
+        all.push(upload.await??);
+    }
     let seconds = begun.elapsed().as_secs_f64();
     let mut all = all.concat();
     app.close().await;
@@ -285,6 +275,26 @@ async fn deploy(data: &Path, sizes: Sizes) -> Result<Value> {
         "one_us": spread(&mut all),
         "data_file_mib": mib(file as f64),
     }))
+}
+
+/// One upload after the other, until there are none left: how long each took, in microseconds.
+async fn upload_some(app: &App, next: &AtomicUsize, sizes: Sizes) -> Result<Vec<f64>> {
+    let mut all = Vec::new();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= sizes.functions {
+            return Ok(all);
+        }
+        let name = function(number)?;
+        let functions = app.store.functions();
+        if functions.active(&name.tenant, &name.function)?.is_some() {
+            continue;
+        }
+        let begun = clock::monotonic();
+        let source = cases::fleet_source(number);
+        upload(&app.deploy, &name, "index.js", source, Settings::default()).await?;
+        all.push(micros(begun));
+    }
 }
 
 /// Opens the server on all functions, and runs some of them twice.
@@ -339,22 +349,28 @@ async fn flight(data: &Path, sizes: Sizes, peer: SocketAddr) -> Result<Value> {
         },
     )
     .await?;
-    let name = Name::new("waits")?;
     let source = format!(
         "module.exports = async (req, res) => {{
   const answer = await fetch(`http://{peer}${{req.query.path}}`);
   res.json(await answer.json());
 }};"
     );
-    upload(&app.deploy, &name, "index.js", source, Settings::default()).await?;
-    call_all(&app.dispatch, &name, &Ask::get("/?path=/greeting")).await?;
+    let mut names = Vec::with_capacity(CALLERS);
+    for number in 0..CALLERS {
+        let name = Name::of(&format!("tenant-{number}"), "waits")?;
+        let source = source.clone();
+        upload(&app.deploy, &name, "index.js", source, Settings::default()).await?;
+        call_all(&app.dispatch, &name, &Ask::get("/?path=/greeting")).await?;
+        names.push(name);
+    }
     let memory = PeakMemory::begin()?;
     let begun = clock::monotonic();
     let ask = Ask::get(format!("/?path=/gate/{count}"));
     let calls = TaskTracker::new();
     let calling: Vec<_> = (0..count)
-        .map(|_| {
-            let (app, name, ask) = (Arc::clone(&app), name.clone(), ask.clone());
+        .map(|number| {
+            let name = names[number % CALLERS].clone();
+            let (app, ask) = (Arc::clone(&app), ask.clone());
             calls.spawn(async move {
                 let begun = clock::monotonic();
                 let answered = call_all(&app.dispatch, &name, &ask).await;
@@ -424,6 +440,8 @@ async fn tenants(data: &Path, sizes: Sizes) -> Result<Value> {
 async fn again(app: Arc<App>, name: Name) {
     loop {
         let _ = call_all(&app.dispatch, &name, &Ask::get("/")).await;
+        // A connection would have to be read from and written to.
+        tokio::task::yield_now().await;
     }
 }
 
