@@ -242,7 +242,7 @@ pub const WORKSPACE_CACHE_QUEUE_LEN: usize = 128;
 /// Most runs that wait for any cache.
 pub const WORKSPACE_CACHES_QUEUE_LEN: usize = 1024;
 /// Fuel between two yields of a running guest to the other invocations.
-pub const FUEL_SLICE: u64 = 2_000_000;
+pub const FUEL_SLICE: u64 = 500_000;
 
 /// What one invocation of a function may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -466,7 +466,10 @@ impl Cache {
 fn give_memory_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        #[expect(unsafe_code, reason = "a function of the C library that always may be called")]
+        #[expect(
+            unsafe_code,
+            reason = "a function of the C library that always may be called"
+        )]
         // SAFETY: it only looks at what is free.
         let _some_was = unsafe { libc::malloc_trim(0) };
     }
