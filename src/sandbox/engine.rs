@@ -123,7 +123,7 @@ impl Engine {
             folder: config.cache.clone(),
             key: key(&engine),
         };
-        let component = cache.component(&engine)?;
+        let component = cache.component(&engine, || compiler(config, &reset))?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
         let compiled = Compiled {
@@ -371,6 +371,14 @@ fn wasmtime_config(config: &EngineConfig, reset: &Reset) -> Config {
     wasmtime
 }
 
+/// An engine that compiles for the other and runs nothing. What compiling needs, it keeps for the next
+/// time, and there is none: so it is dropped, and the memory with it.
+fn compiler(config: &EngineConfig, reset: &Reset) -> Result<wasmtime::Engine> {
+    let mut settings = wasmtime_config(config, reset);
+    settings.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Ok(wasmtime::Engine::new(&settings)?)
+}
+
 /// What compiled code and snapshots depend on.
 fn key(engine: &wasmtime::Engine) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
@@ -418,7 +426,11 @@ impl Cache {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn component(&self, engine: &wasmtime::Engine) -> Result<Component> {
+    fn component(
+        &self,
+        engine: &wasmtime::Engine,
+        compiler: impl FnOnce() -> Result<wasmtime::Engine>,
+    ) -> Result<Component> {
         let path = self.path("engine.cwasm");
         // SAFETY: the file is one that `write` put there, and the cache folder belongs to
         // the server, as `EngineConfig::cache` says. A file of another version is refused.
@@ -426,7 +438,7 @@ impl Cache {
         let load = || unsafe { Component::deserialize_file(engine, &path) };
         self.load_or_compile("engine.cwasm", load, || {
             tracing::info!("compiling the engine, once");
-            Ok(engine.precompile_component(COMPONENT)?)
+            Ok(compiler()?.precompile_component(COMPONENT)?)
         })
     }
 

@@ -5,6 +5,9 @@ use wasmtime::Trap;
 use crate::error::Code;
 use crate::host::{Failure, State};
 
+/// How the guest's `idle` begins to say that there was no answer (`guest/js/src/lifecycle.js`).
+const ENDED_UNANSWERED: &str = "The function ended without a response";
+
 /// How an invocation ended. It has exactly one outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -63,7 +66,10 @@ impl Outcome {
         // The engine reports these as exceptions; what caused them is known better here. It throws
         // `null` when there is no memory left for an exception.
         let has_no_words = failure.stack.is_empty() && failure.message.ends_with("null");
-        if usage.memory_refused && (failure.message == "out of memory" || has_no_words) {
+        // Where it cannot even note what is to be done next, the function just stops.
+        let stopped = failure.message.starts_with(ENDED_UNANSWERED) && !state.has_answered();
+        let is_told = failure.message == "out of memory" || has_no_words || stopped;
+        if usage.memory_refused && is_told {
             return Self::MemoryExceeded;
         }
         let overflowed = failure

@@ -194,10 +194,11 @@ impl Agenda {
         self.entries.get(key).map(|entry| entry.id)
     }
 
-    /// How many runs of a schedule wait for another one.
+    /// How many runs of a schedule were started and are not over, and how many wait for those.
     #[cfg(test)]
-    pub(super) fn waiting_of(&self, key: &ScheduleKey) -> usize {
-        self.entries.get(key).map_or(0, |entry| entry.waiting.len())
+    pub(super) fn active_and_waiting_of(&self, key: &ScheduleKey) -> (usize, usize) {
+        let entry = self.entries.get(key);
+        entry.map_or((0, 0), |entry| (entry.active, entry.waiting.len()))
     }
 
     /// How many schedules there are.

@@ -202,12 +202,16 @@ impl Process {
     }
 
     fn is_settled(&self, key: &ScheduleKey, may_retry: &impl Fn(&Run) -> bool) -> bool {
-        let waiting = self.schedules.shared.agenda().waiting_of(key);
+        let shared = &self.schedules.shared;
+        let (active, waiting) = shared.agenda().active_and_waiting_of(key);
         let held = self.held(key);
         let runs = self.history(key);
         let count = |state| runs.iter().filter(|run| run.state == state).count();
         let mut retrying = runs.iter().filter(|run| run.state == RunState::Retrying);
+        // What is over in the store is so in the agenda a moment later, and only then for the next
+        // tick.
         count(RunState::Running) == held
+            && held + count(RunState::Retrying) == active
             && count(RunState::Queued) == waiting
             && retrying.all(may_retry)
     }
