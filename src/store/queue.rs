@@ -20,9 +20,6 @@ const QUEUE_BYTES_MAX: usize = 256 << 20;
 const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Most bytes that may wait in log lines.
 const LOG_QUEUE_BYTES_MAX: usize = 32 << 20;
-/// Longest time that a command waits for as many others as were in the last transaction. A sync of the
-/// disk takes longer than that; and whoever writes alone waits for nobody.
-const GATHER_DELAY: Duration = Duration::from_micros(100);
 /// Longest time that a log line waits for a transaction to ride along in.
 const LOG_DELAY: Duration = Duration::from_millis(250);
 /// Waiting log lines that are stored without waiting for [`LOG_DELAY`].
@@ -57,10 +54,6 @@ pub(super) struct Work {
 struct Waiting {
     commands: VecDeque<(Box<dyn Command>, usize)>,
     command_bytes: usize,
-    /// When the oldest waiting command came, or its turn was missed.
-    commands_since: Option<Instant>,
-    /// Commands in the last transaction that had any: as many writers are probably at it.
-    commands_last: usize,
     logs: VecDeque<Record>,
     log_bytes: usize,
     /// When the oldest waiting log line came.
@@ -105,13 +98,7 @@ impl Queue {
         }
         waiting.command_bytes = bytes_after;
         waiting.commands.push_back((command, bytes));
-        let waits = waiting.commands.len();
-        if waits == 1 {
-            waiting.commands_since = Some(clock::monotonic());
-        }
-        if waits == 1 || waits >= waiting.commands_last {
-            self.changed.notify_one();
-        }
+        self.changed.notify_one();
         Ok(())
     }
 
@@ -147,14 +134,11 @@ impl Queue {
             let now = clock::monotonic();
             let logs_due_at = waiting.logs_due_at(now);
             let logs_due = logs_due_at.is_some_and(|due| due <= now);
-            let commands_due_at = waiting.commands_due_at(now);
-            let commands_due = commands_due_at.is_some_and(|due| due <= now);
-            let wanted = commands_due || waiting.nudged || waiting.closed;
+            let wanted = !waiting.commands.is_empty() || waiting.nudged || waiting.closed;
             if wanted || logs_due || tick_at <= now {
-                return waiting.take_batch(now);
+                return waiting.take_batch();
             }
-            let wake_at = [logs_due_at, commands_due_at].into_iter().flatten();
-            let wake_at = wake_at.fold(tick_at, Instant::min);
+            let wake_at = logs_due_at.map_or(tick_at, |due| due.min(tick_at));
             (waiting, _) = self
                 .changed
                 .wait_timeout(waiting, wake_at.saturating_duration_since(now))
@@ -240,13 +224,7 @@ impl Waiting {
         Some(if at_once { now } else { since + LOG_DELAY })
     }
 
-    fn commands_due_at(&self, now: Instant) -> Option<Instant> {
-        let since = self.commands_since?;
-        let all_here = self.commands.len() >= self.commands_last;
-        Some(if all_here { now } else { since + GATHER_DELAY })
-    }
-
-    fn take_batch(&mut self, now: Instant) -> Work {
+    fn take_batch(&mut self) -> Work {
         self.nudged = false;
         let mut work = Work::default();
         let mut bytes_taken = 0;
@@ -258,10 +236,6 @@ impl Waiting {
             work.commands.push(command);
         }
         self.command_bytes = self.command_bytes.saturating_sub(bytes_taken);
-        self.commands_since = (!self.commands.is_empty()).then_some(now);
-        if !work.commands.is_empty() {
-            self.commands_last = work.commands.len();
-        }
         let lines_max = if work.commands.is_empty() {
             LOG_LINES_ALONE
         } else {
@@ -276,49 +250,5 @@ impl Waiting {
         let empty = work.commands.is_empty() && work.logs.is_empty();
         work.stop = self.closed && empty && self.commands.is_empty();
         work
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Nothing;
-
-    impl Command for Nothing {
-        fn run(&mut self, _tables: &mut Tables<'_>) -> Result<(), Fault> {
-            Ok(())
-        }
-
-        fn finish(self: Box<Self>, _committed: Result<(), Arc<Fault>>) {}
-    }
-
-    #[test]
-    fn writers_who_wrote_together_are_waited_for_and_one_alone_waits_for_nobody() {
-        let queue = Queue::default();
-        let far = clock::monotonic() + Duration::from_secs(60);
-        let due_at = |now| queue.lock().commands_due_at(now);
-        let push = || queue.push(Box::new(Nothing), 1).unwrap();
-        let now = clock::monotonic();
-        assert_eq!(due_at(now), None);
-        push();
-        assert_eq!(due_at(now), Some(now), "nobody else was there before");
-        push();
-        push();
-        assert_eq!(queue.take(far).commands.len(), 3);
-
-        push();
-        let since = queue.lock().commands_since.unwrap();
-        assert_eq!(due_at(now), Some(since + GATHER_DELAY));
-        push();
-        assert_eq!(due_at(now), Some(since + GATHER_DELAY));
-        push();
-        assert_eq!(due_at(now), Some(now), "all three are here");
-        assert_eq!(queue.take(far).commands.len(), 3);
-
-        push();
-        assert_eq!(queue.take(far).commands.len(), 1, "the others did not come");
-        push();
-        assert_eq!(due_at(now), Some(now));
     }
 }
