@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use wasmtime::Store;
 
 use super::{Image, Outcome};
-use crate::host::{Budget, Grants, LogBuffer, Promised, Request, Responder, State, Usage};
+use crate::host::{Ampoule, Budget, Grants, LogBuffer, Promised, Request, Responder, State, Usage};
 use crate::limits::{FUEL_SLICE, Limits};
 use crate::trace::Carried;
 
@@ -107,30 +107,19 @@ impl Image {
     /// # Cancel safety
     /// Dropping the future ends the invocation and frees the sandbox; kv writes that have begun
     /// are carried out.
-    pub async fn invoke(&self, mut invocation: Invocation) -> Finished {
+    pub async fn invoke(&self, invocation: Invocation) -> Finished {
         let inner = &*self.inner;
-        invocation.grants.files.clone_from(&inner.files);
         let limits = invocation.limits;
         let deadline = invocation.deadline;
-        let mut state = State::for_invocation(
-            invocation.grants,
-            Budget::new(limits, inner.memory_bytes),
-            invocation.request,
-            invocation.content,
-            invocation.responder,
-            invocation.promised,
-            invocation.log,
-        );
-        state.carry(invocation.trace);
-        let store = match new_store(inner.engine.wasmtime(), state, limits.fuel) {
-            Ok(store) => store,
+        let (store, meter) = match self.store(invocation) {
+            Ok(made) => made,
             Err(error) => return unborn(&error),
         };
         let mut sandbox = Metered {
             store,
             fuel: limits.fuel,
             image_bytes: inner.memory_bytes,
-            meter: invocation.meter,
+            meter,
         };
         let store = &mut sandbox.store;
         let run = tokio::time::timeout_at(deadline, drive(self, store, limits.fuel)).await;
@@ -152,11 +141,40 @@ impl Image {
             image_bytes: inner.memory_bytes,
         }
     }
+
+    /// A store with what an invocation brings along, and the meter to be written on.
+    pub(super) fn store(
+        &self,
+        mut invocation: Invocation,
+    ) -> wasmtime::Result<(Store<State>, Meter)> {
+        let inner = &*self.inner;
+        invocation.grants.files.clone_from(&inner.files);
+        let limits = invocation.limits;
+        let mut state = State::for_invocation(
+            invocation.grants,
+            Budget::new(limits, inner.memory_bytes),
+            invocation.request,
+            invocation.content,
+            invocation.responder,
+            invocation.promised,
+            invocation.log,
+        );
+        state.carry(invocation.trace);
+        let store = new_store(inner.engine.wasmtime(), state, limits.fuel)?;
+        Ok((store, invocation.meter))
+    }
+}
+
+/// Makes the sandbox and runs the guest to its end.
+async fn drive(image: &Image, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<()> {
+    let (guest, of) = image.instantiate(&mut *store, fuel).await?;
+    run(&guest, store).await?;
+    end(image, store, of);
+    Ok(())
 }
 
 /// Runs the guest to its end.
-async fn drive(image: &Image, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<()> {
-    let (guest, of) = image.instantiate(&mut *store, fuel).await?;
+pub(super) async fn run(guest: &Ampoule, store: &mut Store<State>) -> wasmtime::Result<()> {
     let mut waiting = guest.call_start(&mut *store).await?;
     while waiting {
         let Some(ended) = store.data_mut().next_operation().await else {
@@ -164,11 +182,14 @@ async fn drive(image: &Image, store: &mut Store<State>, fuel: u64) -> wasmtime::
         };
         waiting = guest.call_resume(&mut *store, ended).await?;
     }
-    // The guest is not called again, and its memory is reset as soon as the store is dropped.
+    Ok(())
+}
+
+/// Notes that the guest is not called again: its memory is reset as soon as the store is dropped.
+pub(super) fn end(image: &Image, store: &Store<State>, of: usize) {
     if let (Some(trim), Some(within)) = (image.inner.engine.trim(), store.data().within()) {
         trim.ended(within, of);
     }
-    Ok(())
 }
 
 fn unborn(error: &wasmtime::Error) -> Finished {

@@ -8,10 +8,9 @@ use std::time::Instant;
 
 use wasmtime::Store;
 
-use super::invoke::new_store;
-use super::{Image, Invocation};
+use super::{Image, Invocation, invoke};
 use crate::clock;
-use crate::host::{Budget, State};
+use crate::host::State;
 
 /// When a stage was over.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +35,8 @@ impl Image {
     /// When there is no room for a sandbox.
     pub async fn empty(&self, invocation: Invocation, calls: u32) -> wasmtime::Result<Stages> {
         let begun = clock::monotonic();
-        let (mut store, fuel) = self.store(invocation)?;
+        let fuel = invocation.limits.fuel;
+        let (mut store, _meter) = self.store(invocation)?;
         let stored = clock::monotonic();
         let (guest, _) = self.instantiate(&mut store, fuel).await?;
         let instantiated = clock::monotonic();
@@ -66,22 +66,15 @@ impl Image {
         watch: impl FnOnce(&mut Store<State>),
     ) -> wasmtime::Result<Stages> {
         let begun = clock::monotonic();
-        let (mut store, fuel) = self.store(invocation)?;
+        let fuel = invocation.limits.fuel;
+        let (mut store, _meter) = self.store(invocation)?;
         let stored = clock::monotonic();
         let (guest, of) = self.instantiate(&mut store, fuel).await?;
         let instantiated = clock::monotonic();
         watch(&mut store);
-        let mut waiting = guest.call_start(&mut store).await?;
-        while waiting {
-            let Some(ended) = store.data_mut().next_operation().await else {
-                break;
-            };
-            waiting = guest.call_resume(&mut store, ended).await?;
-        }
+        invoke::run(&guest, &mut store).await?;
         let ran = clock::monotonic();
-        if let (Some(trim), Some(within)) = (self.inner.engine.trim(), store.data().within()) {
-            trim.ended(within, of);
-        }
+        invoke::end(self, &store, of);
         drop(store);
         Ok(Stages {
             begun,
@@ -90,23 +83,5 @@ impl Image {
             ran,
             dropped: clock::monotonic(),
         })
-    }
-
-    fn store(&self, mut invocation: Invocation) -> wasmtime::Result<(Store<State>, u64)> {
-        let inner = &*self.inner;
-        invocation.grants.files.clone_from(&inner.files);
-        let limits = invocation.limits;
-        let mut state = State::for_invocation(
-            invocation.grants,
-            Budget::new(limits, inner.memory_bytes),
-            invocation.request,
-            invocation.content,
-            invocation.responder,
-            invocation.promised,
-            invocation.log,
-        );
-        state.carry(invocation.trace);
-        let store = new_store(inner.engine.wasmtime(), state, limits.fuel)?;
-        Ok((store, limits.fuel))
     }
 }
