@@ -30,14 +30,14 @@ amendments=$(cat "$here/cc.sh" "$here"/quickjs/* | sha256sum | cut -c1-16)
 export RUSTC=$rustc RUSTC_BOOTSTRAP=1 RUSTQUICKJS=1
 export RQUICKJS_SYS_NO_WASI_SDK=1 WASI_SDK=
 export CC_wasm32_wasip1=$here/cc.sh AR_wasm32_wasip1=llvm-ar-22
-export CFLAGS_wasm32_wasip1="--sysroot=$sysroot -O3 -fno-strict-aliasing -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -DAMENDMENTS=0x$amendments -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo -ffile-prefix-map=$target=/target"
+export CFLAGS_wasm32_wasip1="--sysroot=$sysroot -O3 -fno-strict-aliasing -mno-bulk-memory -mno-bulk-memory-opt -msign-ext -mnontrapping-fptoint -mmutable-globals -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -DAMENDMENTS=0x$amendments -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo -ffile-prefix-map=$target=/target"
 export BINDGEN_EXTRA_CLANG_ARGS_wasm32_wasip1="--sysroot=$sysroot"
 libclang=$(ls -d /usr/lib/llvm-*/lib 2>/dev/null | sort -V | tail -1)
 export LIBCLANG_PATH=${LIBCLANG_PATH:-$libclang}
 stack=$((1024 * 1024))
 export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-22
 export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="\
--C link-self-contained=no -C target-feature=+bulk-memory,+sign-ext,+nontrapping-fptoint,+mutable-globals \
+-C link-self-contained=no -C target-feature=-bulk-memory,+sign-ext,+nontrapping-fptoint,+mutable-globals \
 -L /usr/lib/wasm32-wasi \
 -C link-arg=-lwasi-emulated-signal -C link-arg=-lwasi-emulated-process-clocks \
 -C link-arg=--stack-first -C link-arg=-zstack-size=$stack \

@@ -11,10 +11,18 @@ for argument in "$@"; do
             copy=$(mktemp -d)
             trap 'rm -rf "$copy"' EXIT
             awk -v FIFTH=15 -v SIXTH=18 -f "$here/amend.awk" "$argument" |
-                awk -f "$here/context.awk" | awk -f "$here/json.awk" > "$copy/quickjs.c"
-            cat "$here"/{after,json,parse,fields}.c >> "$copy/quickjs.c"
-            cp "$here/before.h" "$copy/"
+                awk -f "$here/context.awk" | awk -f "$here/json.awk" |
+                awk -f "$here/opcodes.awk" > "$copy/quickjs.c"
+            cat "$here"/{after,json,parse,fields,memory}.c >> "$copy/quickjs.c"
+            cp "$here"/{before,opcodes}.h "$copy/"
             arguments+=("$copy/quickjs.c" -include "$copy/before.h" "-I$(dirname "$argument")" "-ffile-prefix-map=$copy=/quickjs")
+            ;;
+        */libregexp.c | libregexp.c)
+            copy=$(mktemp -d)
+            trap 'rm -rf "$copy"' EXIT
+            awk -f "$here/regexp.awk" "$argument" > "$copy/libregexp.c"
+            cp "$here/regexp.h" "$copy/"
+            arguments+=("$copy/libregexp.c" "-I$(dirname "$argument")" "-ffile-prefix-map=$copy=/quickjs")
             ;;
         *) arguments+=("$argument") ;;
     esac

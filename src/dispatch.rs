@@ -240,6 +240,7 @@ impl Dispatch {
             shared.observers.metrics.refused(error.code.as_str());
         })?;
         let meter = permits.meter();
+        let share = permits.own.share();
         let limits = extras
             .limits
             .unwrap_or_else(|| deployment.limits_in_force());
@@ -279,6 +280,7 @@ impl Dispatch {
             content,
             grants: shared.grants(&call.tenant, bindings, extras.cache, meter),
             limits,
+            share,
             deadline: deadline
                 .unwrap_or_else(|| Instant::now() + Duration::from_millis(limits.wall_ms)),
             responder,

@@ -29,6 +29,8 @@ const COMPONENT: &[u8] = include_bytes!("../../guest/artifact/component.wasm");
 const WASM_STACK_BYTES: usize = 4 << 20;
 /// Memory that stays mapped, as in the server.
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
+/// Tables of a sandbox, as in the server.
+const TABLES: u32 = 2;
 /// Invocations of each in a round.
 const TIMES: usize = 20;
 
@@ -52,7 +54,9 @@ struct Twin {
 impl Metering {
     fn engine(self) -> Result<Engine> {
         let mut pool = PoolingAllocationConfig::new();
-        pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
+        pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .max_tables_per_module(TABLES)
+            .max_tables_per_component(TABLES);
         let mut config = Config::new();
         config
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

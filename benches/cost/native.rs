@@ -255,12 +255,9 @@ fn natives<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) -> JsResu
         ctx,
         native,
         "kvGet",
-        move |ctx: Ctx<'js>, key: String, resolve: Function<'js>, _reject: Value<'js>| {
-            match of.kv.get(key.as_str()) {
-                Some(value) => resolve.call::<_, ()>((*value,))?,
-                None => resolve.call::<_, ()>((Value::new_null(ctx),))?,
-            }
-            JsResult::Ok(0)
+        move |ctx: Ctx<'js>, key: String, _refuse: Value<'js>| match of.kv.get(key.as_str()) {
+            Some(value) => ctx.json_parse(*value),
+            None => Ok(Value::new_null(ctx)),
         },
     )
 }

@@ -10,7 +10,7 @@ use ampoule::limits::Limits;
 use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
 use ampoule::sandbox::paging::Paging;
 use ampoule::sandbox::{
-    Domain, Engine, EngineConfig, Finished, Image, Invocation, LoadError, Meter, Outcome,
+    Domain, Engine, EngineConfig, Finished, Image, Invocation, LoadError, Meter, Outcome, Share,
 };
 use ampoule::store::{Namespace, Store};
 use ampoule::trace::Carried;
@@ -42,6 +42,7 @@ pub(crate) struct Host {
     /// Owns the data file, which the grants read.
     pub(crate) store: Store,
     grants: Grants,
+    share: Share,
     data: TempDir,
     deployments: usize,
 }
@@ -92,6 +93,7 @@ impl Host {
                 files: None,
                 meter: None,
             },
+            share: Share::new(),
             store,
             data,
             deployments: 0,
@@ -205,6 +207,7 @@ impl Host {
             content: ask.content.clone(),
             grants: self.grants.clone(),
             limits,
+            share: self.share.clone(),
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
             responder,
             promised: Promised::default(),

@@ -9,6 +9,7 @@
 #    that is wrong.
 # 5. The allocator is ours, and called directly.
 # 6. What a snapshot holds is not counted (before.h).
+# 7. Neither does the collector, which would write to all that a new object refers to.
 
 /^static void update_stack_limit\(JSRuntime \*rt\)/ { in_limit = 1 }
 in_limit && /^#if defined\(__wasi__\)/ { sub(/defined\(__wasi__\)/, "0"); in_limit = 0; first++ }
@@ -24,7 +25,7 @@ in_limit && /^#if defined\(__wasi__\)/ { sub(/defined\(__wasi__\)/, "0"); in_lim
 /^}/ { in_default = 0 }
 in_default { fifth += sub(/(calloc|malloc|realloc|free)\((count|size|ptr)/, "ampoule_&") }
 /rt->mf\.js_/ {
-    fifth += gsub(/rt->mf\.js_malloc_usable_size\(/, "ampoule_usable_size(")
+    fifth += gsub(/rt->mf\.js_malloc_usable_size\(/, "ampoule_usable(")
     fifth += gsub(/rt->mf\.js_calloc\(s->opaque, /, "ampoule_calloc(")
     fifth += gsub(/rt->mf\.js_malloc\(s->opaque, /, "ampoule_malloc(")
     fifth += gsub(/rt->mf\.js_realloc\(s->opaque, /, "ampoule_realloc(")
@@ -47,6 +48,11 @@ in_dup { sixth += sub(/p->ref_count\+\+/, "REFS_KEEP(p->ref_count)") }
     sixth += sub(/--var_ref->header\.ref_count/, "REFS_DROP(var_ref->header.ref_count)")
 }
 
+/^static void gc_(decref|scan_incref)_child2?\(/ { in_collector = 1 }
+/^}/ { in_collector = 0 }
+in_collector { seventh += sub(/p->ref_count--/, "REFS_DROP(p->ref_count)") }
+in_collector { seventh += sub(/p->ref_count\+\+/, "REFS_KEEP(p->ref_count)") }
+
 held != "" {
     if ($0 ~ /emit_atom\(s, s->token\.u\.ident\.atom\);/) { print "emit_source_loc(s);"; third++ }
     print held
@@ -56,8 +62,8 @@ held != "" {
 { print }
 
 END {
-    counts = first "," second "," (third > 0) "," fourth "," fifth "," sixth
-    if (counts != "1,1,1,1," FIFTH "," SIXTH) {
+    counts = first "," second "," (third > 0) "," fourth "," fifth "," sixth "," seventh
+    if (counts != "1,1,1,1," FIFTH "," SIXTH ",3") {
         print "amend.awk: found " counts > "/dev/stderr"
         exit 1
     }

@@ -4,6 +4,7 @@
 #define AMPOULE_BEFORE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 // The allocator in src/heap.rs. Called directly, not through JSRuntime's table of functions.
 void *ampoule_malloc(size_t size);
@@ -11,6 +12,14 @@ void *ampoule_calloc(size_t count, size_t size);
 void *ampoule_realloc(void *block, size_t size);
 void ampoule_free(void *block);
 size_t ampoule_usable_size(const void *block);
+
+// The same, read from the header of a small block (src/heap.rs): QuickJS asks it of every one.
+static inline size_t ampoule_usable(const void *block)
+{
+    uint32_t bytes = ((const uint32_t *)block)[-1];
+
+    return bytes == 1 ? ampoule_usable_size(block) : bytes - 4;
+}
 
 // What a snapshot holds is never freed, so nobody counts who uses it. Counting would write to
 // every object that a request only looks at, and each page written to is a page to copy and wipe.

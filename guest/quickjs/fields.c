@@ -5,12 +5,12 @@
 // Longest name of a field that is read here, in bytes.
 #define FIELD_NAME_MAX 64
 
-// What a token may hold besides letters and digits.
+// What a token may hold: letters, digits, and fifteen other characters.
 static inline bool is_token_char(uint8_t c)
 {
-    static const uint32_t others[4] = { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff };
+    static const uint32_t allowed[4] = { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff };
 
-    return c < 0x80 && (others[c >> 5] >> (c & 31) & 1);
+    return c < 0x80 && (allowed[c >> 5] >> (c & 31) & 1);
 }
 
 static inline bool is_value_char(uint8_t c)
@@ -27,27 +27,33 @@ static inline JSString *narrow_string(JSValueConst value)
     return text && !text->is_wide_char ? text : NULL;
 }
 
+// Writes a name in lower case; false if it is no token.
+static inline bool lower_name(const uint8_t *name, uint32_t len, uint8_t *lower)
+{
+    uint32_t i;
+
+    for(i = 0; i < len; i++) {
+        uint8_t c = name[i];
+
+        if (!is_token_char(c))
+            return false;
+        lower[i] = c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+    }
+    return true;
+}
+
 // The lower-case name of a field, if it is a token.
 static JSValue field_name(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     JSString *given = narrow_string(argv[0]);
     uint8_t lower[FIELD_NAME_MAX];
-    const uint8_t *text;
-    bool is_lower = true;
-    uint32_t i;
 
-    if (!given || given->len == 0 || given->len > FIELD_NAME_MAX)
+    if (!given || given->len == 0 || given->len > FIELD_NAME_MAX ||
+        !lower_name(str8(given), given->len, lower))
         return JS_UNDEFINED;
-    text = str8(given);
-    for(i = 0; i < given->len; i++) {
-        uint8_t c = text[i];
-
-        if (!is_token_char(c))
-            return JS_UNDEFINED;
-        lower[i] = c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-        is_lower &= lower[i] == c;
-    }
-    return is_lower ? js_dup(argv[0]) : js_new_string8_len(ctx, (const char *)lower, given->len);
+    if (!memcmp(lower, str8(given), given->len))
+        return js_dup(argv[0]);
+    return js_new_string8_len(ctx, (const char *)lower, given->len);
 }
 
 // Whether a string may be the value of a field.
@@ -76,20 +82,17 @@ static inline bool is_field_space(uint8_t c)
 static bool read_field(JSContext *ctx, JSObject *table, const uint8_t *line, const uint8_t *end)
 {
     const uint8_t *colon = memchr(line, ':', end - line);
-    char lower[FIELD_NAME_MAX];
+    uint8_t lower[FIELD_NAME_MAX];
     JSProperty *property;
     JSValue value;
     JSAtom name;
-    int i, len;
+    uint32_t len;
 
     if (!colon || colon == line || colon - line > FIELD_NAME_MAX)
         return false;
     len = colon - line;
-    for(i = 0; i < len; i++) {
-        if (!is_token_char(line[i]))
-            return false;
-        lower[i] = line[i] >= 'A' && line[i] <= 'Z' ? line[i] + ('a' - 'A') : line[i];
-    }
+    if (!lower_name(line, len, lower))
+        return false;
     // It is a list.
     if (len == 10 && !memcmp(lower, "set-cookie", 10))
         return false;
@@ -97,7 +100,7 @@ static bool read_field(JSContext *ctx, JSObject *table, const uint8_t *line, con
         continue;
     while(end > line && is_field_space(end[-1]))
         end--;
-    name = JS_NewAtomLen(ctx, lower, len);
+    name = JS_NewAtomLen(ctx, (const char *)lower, len);
     if (name == JS_ATOM_NULL)
         return false;
     // Several with one name are joined, or dropped.

@@ -178,7 +178,7 @@ fn body_text<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
 fn body_json<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     let _scratch = scratch::Guard::new();
-    let mut content = invocation::get_content();
+    let content = invocation::get_content();
     if std::str::from_utf8(&content).is_err() {
         return Ok(Value::new_undefined(ctx));
     }
@@ -187,17 +187,23 @@ fn body_json<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     } else {
         0
     };
-    let len = content.len() - start;
-    content.push(0);
-    let raw = ctx.as_raw().as_ptr();
+    parse_json(&ctx, content, start)
+}
+
+/// The value of a JSON text that begins at `start`; an exception if it is none, as UTF-8 that it has
+/// to be.
+fn parse_json<'js>(ctx: &Ctx<'js>, mut text: Vec<u8>, start: usize) -> Result<Value<'js>> {
+    let len = text.len() - start;
+    text.push(0);
     // SAFETY: the text ends with a zero byte that is not counted; the value is handed on once.
     unsafe {
-        let text = content.as_ptr().add(start).cast();
-        let value = qjs::JS_ParseJSON(raw, text, len as _, c"<input>".as_ptr());
+        let begin = text.as_ptr().add(start).cast();
+        let raw = ctx.as_raw().as_ptr();
+        let value = qjs::JS_ParseJSON(raw, begin, len as _, c"<input>".as_ptr());
         if qjs::JS_IsException(value) {
             return Err(Error::Exception);
         }
-        Ok(Value::from_raw(ctx, value))
+        Ok(Value::from_raw(ctx.clone(), value))
     }
 }
 
@@ -336,13 +342,22 @@ fn kv_begin<'js>(
     Ok(operations::start(pending, move || kv::begin(&command)))
 }
 
-fn kv_get<'js>(
-    ctx: Ctx<'js>,
-    key: JsString<'js>,
-    resolve: Function<'js>,
-    reject: Function<'js>,
-) -> Result<u32> {
-    kv_begin(ctx, kv::Command::Get(text::utf8(&key)), resolve, reject)
+/// The value, null without one. What `refuse` throws, if there is none to be had: it gets the host's
+/// error, or nothing for a value that is not JSON.
+fn kv_get<'js>(ctx: Ctx<'js>, key: JsString<'js>, refuse: Function<'js>) -> Result<Value<'js>> {
+    loading::refuse_while_frozen(&ctx, "kv")?;
+    let _scratch = scratch::Guard::new();
+    match kv::get(&text::utf8(&key)) {
+        Ok(None) => Ok(Value::new_null(ctx)),
+        Ok(Some(text)) => match parse_json(&ctx, text, 0) {
+            Err(Error::Exception) => {
+                ctx.catch();
+                refuse.call(())
+            }
+            parsed => parsed,
+        },
+        Err(error) => refuse.call((operations::failure(&ctx, operations::kv_error(&error))?,)),
+    }
 }
 
 fn kv_has<'js>(

@@ -271,19 +271,20 @@ fn done<'js, T>(
             let value = convert(ctx, value)?;
             settle.resolve.restore(ctx)?.call((value,))
         }
-        Err((code, message)) => {
-            let error = Object::new(ctx.clone())?;
-            error.set("code", code)?;
-            error.set("message", message)?;
-            settle.reject.restore(ctx)?.call((error,))
-        }
+        Err(error) => settle.reject.restore(ctx)?.call((failure(ctx, error)?,)),
     }
+}
+
+/// An error of the host's as the JavaScript layer gets it: `{code, message}`.
+pub fn failure<'js>(ctx: &Ctx<'js>, (code, message): (String, String)) -> Result<Object<'js>> {
+    let error = Object::new(ctx.clone())?;
+    error.set("code", code)?;
+    error.set("message", message)?;
+    Ok(error)
 }
 
 fn kv_reply<'js>(ctx: &Ctx<'js>, reply: kv::Reply) -> Result<Value<'js>> {
     match reply {
-        kv::Reply::Value(None) => Ok(Value::new_null(ctx.clone())),
-        kv::Reply::Value(Some(bytes)) => String::from_utf8_lossy(&bytes).into_js(ctx),
         kv::Reply::Flag(flag) => flag.into_js(ctx),
         kv::Reply::Number(number) => number.into_js(ctx),
         kv::Reply::Page(page) => {
@@ -302,7 +303,8 @@ fn kv_reply<'js>(ctx: &Ctx<'js>, reply: kv::Reply) -> Result<Value<'js>> {
     }
 }
 
-fn kv_error(error: &kv::Error) -> (String, String) {
+/// An error of kv's, as `failure` takes it.
+pub fn kv_error(error: &kv::Error) -> (String, String) {
     let (code, message) = match error {
         kv::Error::Invalid(detail) => ("kv_invalid", detail.as_str()),
         kv::Error::Quota(detail) => ("quota_exceeded", detail.as_str()),

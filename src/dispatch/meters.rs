@@ -15,6 +15,7 @@ use governor::{DefaultDirectRateLimiter, Quota};
 
 use crate::error::{Code, Error, RetryAfter};
 use crate::id::TenantId;
+use crate::sandbox::Share;
 use crate::store::{Quotas, Tenants};
 use crate::{clock, host, limits};
 
@@ -39,6 +40,7 @@ pub(super) struct Meter {
     refused: AtomicU64,
     fuel: AtomicU64,
     subrequests: AtomicU64,
+    share: Share,
 }
 
 /// Counts of one tenant since the server was started.
@@ -65,6 +67,11 @@ impl Place {
     /// The meter that the invocation is counted on.
     pub(super) fn meter(&self) -> Arc<dyn host::Meter> {
         Arc::clone(&self.meter) as Arc<dyn host::Meter>
+    }
+
+    /// The tenant's part in the computing.
+    pub(super) fn share(&self) -> Share {
+        self.meter.share.clone()
     }
 }
 
@@ -143,6 +150,7 @@ impl Meters {
                 refused: AtomicU64::new(0),
                 fuel: AtomicU64::new(0),
                 subrequests: AtomicU64::new(0),
+                share: Share::new(),
             })
         });
         Arc::clone(meter)

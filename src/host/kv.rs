@@ -11,6 +11,18 @@ use crate::limits::{KV_LIST_KEYS_MAX, KV_TTL_MS_MAX};
 use crate::store::{self, Namespace};
 
 impl kv::Host for State {
+    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, kv::Error>> {
+        self.usage.host_calls += 1;
+        self.usage.kv_operations += 1;
+        Ok(match &self.grants.kv {
+            Some(namespace) => {
+                let value = namespace.get(&key).map_err(error);
+                value.map(|value| value.map(|bytes| bytes.to_vec()))
+            }
+            None => Err(kv::Error::Unavailable),
+        })
+    }
+
     fn begin(&mut self, command: kv::Command) -> wasmtime::Result<u32> {
         self.usage.host_calls += 1;
         self.usage.kv_operations += 1;
@@ -29,17 +41,13 @@ impl kv::Host for State {
     }
 }
 
-/// Reads answer at once; writes when they are durable.
+/// What only reads answers at once; writes when they are durable.
 fn work(namespace: Namespace, command: kv::Command) -> Work {
     Box::pin(async move { Outcome::Kv(run(&namespace, command).await) })
 }
 
 async fn run(namespace: &Namespace, command: kv::Command) -> Result<kv::Reply, kv::Error> {
     let reply = match command {
-        kv::Command::Get(key) => {
-            let value = namespace.get(&key).map_err(error)?;
-            kv::Reply::Value(value.map(|bytes| bytes.to_vec()))
-        }
         kv::Command::Has(key) => kv::Reply::Flag(namespace.has(&key).map_err(error)?),
         kv::Command::Put(put) => {
             let expiry = expiry(put.ttl)?;

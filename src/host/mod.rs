@@ -27,7 +27,7 @@ pub use invocation::{Failure, Head, Promised, Request, Responder};
 pub use logging::{LogBuffer, LogEntry};
 pub use state::{Budget, Grants, Meter, State, Usage};
 
-pub(crate) use bindings::{Ampoule, AmpoulePre};
+pub(crate) use bindings::AmpoulePre;
 
 #[allow(clippy::all, reason = "generated")]
 mod bindings {

@@ -13,10 +13,12 @@ use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig,
 };
 
+use super::guest::GuestPre;
 use super::overlay::Overlay;
 use super::trim::Trim;
+use super::turns::{Share, Turns};
 use super::{image, snapshot};
-use crate::host::{self, AmpoulePre, State};
+use crate::host::{self, State};
 use crate::limits::{Limits, OVERLAY_BYTES_MAX, OWN_IMAGES_MAX, SNAPSHOT_BYTES_MAX};
 
 /// The world with all code of the guest; it imports the image as a core module.
@@ -44,8 +46,11 @@ const FLOOR_SPARE_BYTES: usize = 1 << 20;
 const STAGE_ALIGN: usize = 16;
 /// How often making an image's file is tried.
 const FILE_TRIES: usize = 10;
-/// Entries of the engine's one table.
-const TABLE_ELEMENTS_MAX: usize = 10_000;
+/// The engine's tables of functions, none of which is larger than a page: so they are wiped, and
+/// the kernel is not asked what was written (`guest/link/src/tables.rs`).
+const TABLES: u32 = 2;
+/// Entries of each.
+const TABLE_ELEMENTS_MAX: usize = 512;
 
 /// What an engine is made for.
 #[derive(Debug, Clone)]
@@ -83,6 +88,9 @@ struct Inner {
     floors: Mutex<HashMap<Domain, Weak<Floor>>>,
     /// Invocations so far.
     ticks: AtomicU64,
+    turns: Turns,
+    /// Of what is loaded.
+    loads: Share,
     trim: Trim,
     /// Images with memory of their own because they are used often, the oldest first.
     own: Mutex<VecDeque<Weak<image::Inner>>>,
@@ -102,7 +110,7 @@ impl Domain {
 }
 
 /// Where overlays are applied: the engine snapshot with [`FLOOR_SPARE_BYTES`] behind it.
-pub(super) type Floor = AmpoulePre<State>;
+pub(super) type Floor = GuestPre;
 
 /// What all images have in common.
 struct Compiled {
@@ -148,6 +156,8 @@ impl Engine {
                 cache,
                 floors: Mutex::default(),
                 ticks: AtomicU64::new(0),
+                turns: Turns::new(),
+                loads: Share::new(),
                 trim: Trim::default(),
                 own: Mutex::default(),
                 reset,
@@ -159,6 +169,16 @@ impl Engine {
     pub(super) fn trim(&self) -> Option<&Trim> {
         let is_scanned = self.inner.reset.pagemap_scan;
         is_scanned.then_some(&self.inner.trim)
+    }
+
+    /// Who computes.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.inner.turns
+    }
+
+    /// The part that loading has in it.
+    pub(super) fn loads(&self) -> &Share {
+        &self.inner.loads
     }
 
     /// How used memory is made fresh, for start-up messages and the status page.
@@ -182,7 +202,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the cache cannot be read nor written.
-    pub(super) fn base(&self) -> Result<AmpoulePre<State>> {
+    pub(super) fn base(&self) -> Result<GuestPre> {
         self.inner.mapped("base.cwasm", 0)
     }
 
@@ -233,7 +253,7 @@ impl Engine {
     }
 
     /// An image with the whole memory of a deployment. Blocks.
-    pub(super) fn own_image(&self, overlay: &Overlay) -> Result<AmpoulePre<State>> {
+    pub(super) fn own_image(&self, overlay: &Overlay) -> Result<GuestPre> {
         let memory = overlay.apply(&self.inner.base, self.floor_bytes());
         self.inner.compiled.image(&snapshot::encode(0, &memory))
     }
@@ -263,7 +283,7 @@ impl Engine {
 impl Inner {
     /// The engine snapshot with `spare` zeros behind it, mapped from a file in the cache. Each call
     /// makes another image, although all have their bytes in common.
-    fn mapped(&self, name: &str, spare: usize) -> Result<AmpoulePre<State>> {
+    fn mapped(&self, name: &str, spare: usize) -> Result<GuestPre> {
         let module = self.cache.module(&self.compiled.engine, name, || {
             let mut memory = self.base.clone();
             memory.resize(memory.len() + spare, 0);
@@ -275,17 +295,17 @@ impl Inner {
 
 impl Compiled {
     /// Makes an image ready that has a file in memory to be mapped from.
-    fn image(&self, image: &[u8]) -> Result<AmpoulePre<State>> {
+    fn image(&self, image: &[u8]) -> Result<GuestPre> {
         let module = Module::new(&self.engine, image)?;
         make_file(&module)?;
         self.ready(&module)
     }
 
     /// Everything that can be decided before the first sandbox of an image.
-    fn ready(&self, image: &Module) -> Result<AmpoulePre<State>> {
+    fn ready(&self, image: &Module) -> Result<GuestPre> {
         let mut linker = self.linker.clone();
         linker.root().module("image", image)?;
-        Ok(AmpoulePre::new(linker.instantiate_pre(&self.component)?)?)
+        Ok(GuestPre::new(linker.instantiate_pre(&self.component)?)?)
     }
 }
 
@@ -330,11 +350,12 @@ fn wasmtime_config(config: &EngineConfig, reset: &Reset) -> Config {
     pool.total_component_instances(config.sandboxes)
         .total_core_instances(config.sandboxes * 3)
         .total_memories(config.sandboxes)
-        .total_tables(config.sandboxes)
+        .total_tables(config.sandboxes * TABLES)
         .total_stacks(config.sandboxes)
         .max_core_instances_per_component(3)
         .max_memories_per_component(1)
-        .max_tables_per_component(1)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
         .max_core_instance_size(INSTANCE_BYTES_MAX)
         .max_component_instance_size(INSTANCE_BYTES_MAX)
         .table_elements(TABLE_ELEMENTS_MAX)

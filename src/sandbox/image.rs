@@ -12,9 +12,10 @@ use anyhow::Result;
 use wasmtime::Store;
 
 use super::engine::Floor;
+use super::guest::{Guest, GuestPre};
 use super::overlay::Overlay;
 use super::{Domain, Engine};
-use crate::host::{Ampoule, AmpoulePre, State};
+use crate::host::State;
 use crate::limits::OWN_IMAGES_MAX;
 
 /// Invocations of a server among which a function's are counted.
@@ -39,7 +40,7 @@ pub(super) struct Inner {
     pub(super) files: Option<PathBuf>,
     overlay: Overlay,
     floor: Arc<Floor>,
-    own: RwLock<Option<AmpoulePre<State>>>,
+    own: RwLock<Option<GuestPre>>,
     /// Whether memory of its own is being made.
     is_making: AtomicBool,
     heat: Heat,
@@ -87,14 +88,14 @@ impl Image {
         &self,
         store: &mut Store<State>,
         fuel: u64,
-    ) -> wasmtime::Result<(Ampoule, usize)> {
+    ) -> wasmtime::Result<(Guest, usize)> {
         let inner = &self.inner;
         inner.count();
         if let Some(own) = inner.own() {
-            let guest = own.instantiate_async(store).await?;
+            let guest = own.instantiate(store).await?;
             return Ok((guest, Arc::as_ptr(inner).addr()));
         }
-        let guest = inner.floor.instantiate_async(&mut *store).await?;
+        let guest = inner.floor.instantiate(&mut *store).await?;
         store.set_fuel(APPLY_FUEL)?;
         let parts = inner.overlay.parts();
         guest.call_apply_overlay(&mut *store, parts).await?;
@@ -104,12 +105,12 @@ impl Image {
 }
 
 impl Inner {
-    fn own(&self) -> Option<AmpoulePre<State>> {
+    fn own(&self) -> Option<GuestPre> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         own.clone()
     }
 
-    fn set_own(&self, pre: Option<AmpoulePre<State>>) {
+    fn set_own(&self, pre: Option<GuestPre>) {
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = pre;
     }
 

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use wasmtime::Store;
 
+use super::guest::Guest;
+use super::turns::{Share, Turns};
 use super::{Image, Outcome};
-use crate::host::{Ampoule, Budget, Grants, LogBuffer, Promised, Request, Responder, State, Usage};
+use crate::host::{Budget, Grants, LogBuffer, Promised, Request, Responder, State, Usage};
 use crate::limits::{FUEL_SLICE, Limits};
 use crate::trace::Carried;
 
@@ -21,6 +23,8 @@ pub struct Invocation {
     pub grants: Grants,
     /// What it may use.
     pub limits: Limits,
+    /// The tenant's part in the computing.
+    pub share: Share,
     /// When it must be over.
     pub deadline: Instant,
     /// Where the answer goes.
@@ -111,6 +115,7 @@ impl Image {
         let inner = &*self.inner;
         let limits = invocation.limits;
         let deadline = invocation.deadline;
+        let share = invocation.share.clone();
         let (store, meter) = match self.store(invocation) {
             Ok(made) => made,
             Err(error) => return unborn(&error),
@@ -122,7 +127,7 @@ impl Image {
             meter,
         };
         let store = &mut sandbox.store;
-        let run = tokio::time::timeout_at(deadline, drive(self, store, limits.fuel)).await;
+        let run = tokio::time::timeout_at(deadline, drive(self, store, limits.fuel, &share)).await;
         let outcome = match run {
             Err(_elapsed) => Outcome::WallExceeded,
             Ok(Ok(())) => Outcome::of_completed(store.data_mut()),
@@ -166,21 +171,32 @@ impl Image {
 }
 
 /// Makes the sandbox and runs the guest to its end.
-async fn drive(image: &Image, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<()> {
+async fn drive(
+    image: &Image,
+    store: &mut Store<State>,
+    fuel: u64,
+    share: &Share,
+) -> wasmtime::Result<()> {
     let (guest, of) = image.instantiate(&mut *store, fuel).await?;
-    run(&guest, store).await?;
+    run(&guest, store, (image.inner.engine.turns(), share)).await?;
     end(image, store, of);
     Ok(())
 }
 
 /// Runs the guest to its end.
-pub(super) async fn run(guest: &Ampoule, store: &mut Store<State>) -> wasmtime::Result<()> {
-    let mut waiting = guest.call_start(&mut *store).await?;
+pub(super) async fn run(
+    guest: &Guest,
+    store: &mut Store<State>,
+    (turns, share): (&Turns, &Share),
+) -> wasmtime::Result<()> {
+    let mut waiting = turns.run(share, guest.call_start(&mut *store)).await?;
     while waiting {
         let Some(ended) = store.data_mut().next_operation().await else {
             break;
         };
-        waiting = guest.call_resume(&mut *store, ended).await?;
+        waiting = turns
+            .run(share, guest.call_resume(&mut *store, ended))
+            .await?;
     }
     Ok(())
 }

@@ -6,12 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use wasmtime::Store;
 
+use super::guest::GuestPre;
 use super::invoke::new_store;
 use super::{Engine, Outcome, snapshot};
 use crate::error::Code;
-use crate::host::{
-    AmpoulePre, Budget, Grants, LoadOutcome, LoadSettings, Loading, LogEntry, Refusal, State,
-};
+use crate::host::{Budget, Grants, LoadOutcome, LoadSettings, Loading, LogEntry, Refusal, State};
 use crate::limits::{LOAD_FUEL_MAX, LOAD_WALL_MS_MAX, Limits, SNAPSHOT_BYTES_MAX};
 
 /// A deployment that was loaded.
@@ -105,8 +104,9 @@ impl Engine {
         let mut store =
             new_store(self.wasmtime(), state, LOAD_FUEL_MAX).map_err(anyhow::Error::from)?;
         let run = async {
-            let guest = base.instantiate_async(&mut store).await?;
-            guest.call_load(&mut store).await
+            let guest = base.instantiate(&mut store).await?;
+            let load = guest.call_load(&mut store);
+            self.turns().run(self.loads(), load).await
         };
         let limit = Duration::from_millis(LOAD_WALL_MS_MAX);
         match tokio::time::timeout(limit, run).await {
@@ -179,18 +179,18 @@ fn exceeded(outcome: Outcome) -> LoadError {
 
 /// Builds the engine snapshot: one blank guest compiles the JavaScript layer, another evaluates it.
 pub(super) async fn prepare(
-    blank: &AmpoulePre<State>,
+    blank: &GuestPre,
     engine: &wasmtime::Engine,
     layer: &[u8],
 ) -> Result<Vec<u8>> {
     let mut store = blank_store(engine, Loading::of_layer(layer.to_vec()))?;
-    let guest = blank.instantiate_async(&mut store).await?;
+    let guest = blank.instantiate(&mut store).await?;
     guest.call_compile(&mut store).await?;
     let compiled = store.data_mut().take_loading().unwrap_or_default();
     drop(store);
 
     let mut store = blank_store(engine, Loading::of_layer(compiled.layer))?;
-    let guest = blank.instantiate_async(&mut store).await?;
+    let guest = blank.instantiate(&mut store).await?;
     let prepared = guest.call_prepare(&mut store).await;
     for entry in store.data_mut().take_log() {
         tracing::warn!(

@@ -1,12 +1,13 @@
 //! Sandboxes: one wasmtime store around one guest, made for one invocation and thrown away.
 //!
 //! In reading order: [`engine`] configures wasmtime and compiles the guest once, [`snapshot`]
-//! turns a guest's memory into an image module, [`overlay`] is what a deployment's has beyond the
+//! turns a guest's memory into an image module, [`guest`] calls it, [`overlay`] is what a deployment's has beyond the
 //! engine's, [`image`] is a deployment ready to run, [`invoke`] runs one invocation, [`load`] takes a deployment's snapshot, [`outcome`] says how
-//! either ended, [`paging`] watches what could undo the isolation of reused memory, [`probe`] takes
+//! either ended, [`turns`] decides who computes, [`paging`] watches what could undo the isolation of reused memory, [`probe`] takes
 //! an invocation apart for the benches.
 
 pub mod engine;
+mod guest;
 pub mod image;
 pub mod invoke;
 pub mod load;
@@ -16,9 +17,11 @@ pub mod paging;
 pub mod probe;
 pub mod snapshot;
 mod trim;
+pub mod turns;
 
 pub use engine::{Domain, Engine, EngineConfig};
 pub use image::Image;
 pub use invoke::{Finished, Invocation, Meter, Spent};
 pub use load::{LoadError, Loaded};
 pub use outcome::Outcome;
+pub use turns::Share;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use wasmtime::Store;
 
+use super::guest::Guest;
 use super::{Image, Invocation, invoke};
 use crate::clock;
 use crate::host::State;
@@ -34,25 +35,14 @@ impl Image {
     /// # Errors
     /// When there is no room for a sandbox.
     pub async fn empty(&self, invocation: Invocation, calls: u32) -> wasmtime::Result<Stages> {
-        let begun = clock::monotonic();
-        let fuel = invocation.limits.fuel;
-        let (mut store, _meter) = self.store(invocation)?;
-        let stored = clock::monotonic();
-        let (guest, _) = self.instantiate(&mut store, fuel).await?;
-        let instantiated = clock::monotonic();
-        for _ in 0..calls {
-            // An overlay without parts: nothing is lowered, and nothing is copied.
-            guest.call_apply_overlay(&mut store, &[]).await?;
-        }
-        let ran = clock::monotonic();
-        drop(store);
-        Ok(Stages {
-            begun,
-            stored,
-            instantiated,
-            ran,
-            dropped: clock::monotonic(),
-        })
+        let call = async |guest: &Guest, store: &mut Store<State>| {
+            for _ in 0..calls {
+                // An overlay without parts: nothing is lowered, and nothing is copied.
+                guest.call_apply_overlay(&mut *store, &[]).await?;
+            }
+            Ok(())
+        };
+        self.stages(invocation, call).await
     }
 
     /// Runs an invocation and says when its stages were over. `watch` gets the store when the
@@ -65,14 +55,26 @@ impl Image {
         invocation: Invocation,
         watch: impl FnOnce(&mut Store<State>),
     ) -> wasmtime::Result<Stages> {
+        let share = invocation.share.clone();
+        let run = async |guest: &Guest, store: &mut Store<State>| {
+            watch(store);
+            invoke::run(guest, store, (self.inner.engine.turns(), &share)).await
+        };
+        self.stages(invocation, run).await
+    }
+
+    async fn stages(
+        &self,
+        invocation: Invocation,
+        work: impl AsyncFnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<()>,
+    ) -> wasmtime::Result<Stages> {
         let begun = clock::monotonic();
         let fuel = invocation.limits.fuel;
         let (mut store, _meter) = self.store(invocation)?;
         let stored = clock::monotonic();
         let (guest, of) = self.instantiate(&mut store, fuel).await?;
         let instantiated = clock::monotonic();
-        watch(&mut store);
-        invoke::run(&guest, &mut store).await?;
+        work(&guest, &mut store).await?;
         let ran = clock::monotonic();
         invoke::end(self, &store, of);
         drop(store);

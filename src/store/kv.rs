@@ -3,6 +3,7 @@
 //! A key is expired from the millisecond of its expiry on; from then on no read answers it and
 //! no write sees it, whether or not the sweep has removed it yet.
 
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use redb::ReadableTable;
 
 use super::schema::{EXPIRIES, KV, Tables};
-use super::{Error, Fault, Shared, tenants};
+use super::{Error, Fault, Quotas, Shared, tenants};
 use crate::id::TenantId;
 use crate::limits;
 
@@ -84,8 +85,8 @@ impl Namespace {
     fn look_up<T>(&self, key: &str, answer: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Error> {
         check_key(key)?;
         let now_ms = (self.shared.clock)();
-        self.shared.read(|transaction| {
-            let Some(entry) = transaction.open_table(KV)?.get((&*self.tenant, key))? else {
+        self.shared.read_kv(|table| {
+            let Some(entry) = table.get((&*self.tenant, key))? else {
                 return Ok(None);
             };
             let (expires_at_ms, value) = entry.value();
@@ -108,6 +109,7 @@ impl Namespace {
             Some(after) if after >= prefix => Bound::Excluded((tenant, after)),
             Some(_) | None => Bound::Included((tenant, prefix)),
         };
+        // In a transaction of its own: this may take milliseconds, and commits wait for the other.
         self.shared.read(|transaction| {
             let table = transaction.open_table(KV)?;
             let mut keys: Vec<String> = Vec::new();
@@ -312,7 +314,7 @@ fn put(
     expires_at_ms: Option<u64>,
 ) -> Result<Result<(), Error>, Fault> {
     let tenant = &*owner.tenant;
-    let row = tenants::quotas(tables, tenant)?;
+    let row = row_of(tables, tenant)?;
     let since_ms = row.map(|(_, since_ms)| since_ms);
     if owner.since_ms.is_some() && owner.since_ms != since_ms {
         return Ok(Err(Error::TenantNotFound));
@@ -321,13 +323,19 @@ fn put(
         remove(tables, tenant, key)?;
         return Ok(Ok(()));
     }
-    let quota = row.and_then(|(quotas, _)| quotas.kv_bytes);
-    if let Err(refused) = charge(tables, tenant, key, value, quota)? {
+    if let Some(max) = row.and_then(|(quotas, _)| quotas.kv_bytes)
+        && let Err(refused) = check_quota(tables, tenant, key, value, max)?
+    {
         return Ok(Err(refused));
     }
     let expiry = expires_at_ms.unwrap_or(NEVER);
     let old = tables.kv.insert((tenant, key), (expiry, value))?;
-    let old_expiry = old.map_or(NEVER, |old| old.value().0);
+    let (old_expiry, old_bytes) = old.map_or((NEVER, 0), |old| {
+        let (expiry, value) = old.value();
+        (expiry, bytes_of(key, value))
+    });
+    let total = total(tables, tenant)?.saturating_sub(old_bytes);
+    set_total(tables, tenant, total.saturating_add(bytes_of(key, value)));
     if old_expiry != expiry {
         if old_expiry != NEVER {
             tables.expiries.remove((old_expiry, tenant, key))?;
@@ -339,34 +347,86 @@ fn put(
     Ok(Ok(()))
 }
 
-/// Counts a value that is about to be written, unless that is beyond the quota.
-fn charge(
+/// What a transaction knows of the tenants whose keys it changes: many writes of one tenant share
+/// a transaction, and need not look up and count each for itself.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// What is not in the table yet.
+    totals: HashMap<String, u64>,
+    rows: HashMap<String, Option<(Quotas, u64)>>,
+}
+
+impl Tally {
+    /// Some tenant has changed.
+    pub(super) fn forget_rows(&mut self) {
+        self.rows.clear();
+    }
+}
+
+/// As [`tenants::quotas`].
+fn row_of(tables: &mut Tables<'_>, tenant: &str) -> Result<Option<(Quotas, u64)>, Fault> {
+    if let Some(row) = tables.tally.rows.get(tenant) {
+        return Ok(*row);
+    }
+    let row = tenants::quotas(tables, tenant)?;
+    tables.tally.rows.insert(tenant.to_owned(), row);
+    Ok(row)
+}
+
+/// Bytes that a tenant has in kv.
+fn total(tables: &Tables<'_>, tenant: &str) -> Result<u64, Fault> {
+    if let Some(total) = tables.tally.totals.get(tenant) {
+        return Ok(*total);
+    }
+    let total = tables.kv_bytes.get(tenant)?;
+    Ok(total.map_or(0, |total| total.value()))
+}
+
+fn set_total(tables: &mut Tables<'_>, tenant: &str, bytes: u64) {
+    match tables.tally.totals.get_mut(tenant) {
+        Some(total) => *total = bytes,
+        None => _ = tables.tally.totals.insert(tenant.to_owned(), bytes),
+    }
+}
+
+/// Writes down what was counted. The last thing that a transaction does.
+pub(super) fn write_totals(tables: &mut Tables<'_>) -> Result<(), Fault> {
+    for (tenant, bytes) in std::mem::take(&mut tables.tally.totals) {
+        tables.kv_bytes.insert(tenant.as_str(), bytes)?;
+    }
+    Ok(())
+}
+
+/// The tenant is no more.
+pub(super) fn remove_total(tables: &mut Tables<'_>, tenant: &str) -> Result<(), Fault> {
+    tables.tally.totals.remove(tenant);
+    tables.kv_bytes.remove(tenant)?;
+    Ok(())
+}
+
+/// Refuses a value that is beyond the quota.
+fn check_quota(
     tables: &mut Tables<'_>,
     tenant: &str,
     key: &str,
     value: &[u8],
-    quota: Option<u64>,
+    max: u64,
 ) -> Result<Result<(), Error>, Fault> {
-    let (mut before, mut after) = sizes(tables, tenant, key, value)?;
-    if quota.is_some_and(|max| after > max && after > before) {
+    let exceeds = |(before, after)| after > max && after > before;
+    if exceeds(sizes(tables, tenant, key, value)?) {
         // What has expired counts until it is swept away, and stands in nobody's way.
         sweep(tables, CLEAR_KEYS_MAX)?;
-        (before, after) = sizes(tables, tenant, key, value)?;
+        if exceeds(sizes(tables, tenant, key, value)?) {
+            let quota = "bytes in kv";
+            return Ok(Err(Error::QuotaExceeded { quota, max }));
+        }
     }
-    if let Some(max) = quota.filter(|max| after > *max && after > before) {
-        let quota = "bytes in kv";
-        return Ok(Err(Error::QuotaExceeded { quota, max }));
-    }
-    tables.kv_bytes.insert(tenant, after)?;
     Ok(Ok(()))
 }
 
 /// What a tenant has in kv, and would have with this value.
 fn sizes(tables: &Tables<'_>, tenant: &str, key: &str, value: &[u8]) -> Result<(u64, u64), Fault> {
-    let total = tables
-        .kv_bytes
-        .get(tenant)?
-        .map_or(0, |total| total.value());
+    let total = total(tables, tenant)?;
     let old = tables.kv.get((tenant, key))?;
     let old = old.map_or(0, |old| bytes_of(key, old.value().1));
     let after = total
@@ -384,13 +444,8 @@ fn remove(tables: &mut Tables<'_>, tenant: &str, key: &str) -> Result<bool, Faul
     let Some((expiry, bytes)) = removed else {
         return Ok(false);
     };
-    let total = tables
-        .kv_bytes
-        .get(tenant)?
-        .map_or(0, |total| total.value());
-    tables
-        .kv_bytes
-        .insert(tenant, total.saturating_sub(bytes))?;
+    let total = total(tables, tenant)?.saturating_sub(bytes);
+    set_total(tables, tenant, total);
     if expiry != NEVER {
         tables.expiries.remove((expiry, tenant, key))?;
     }

@@ -16,6 +16,7 @@ mod invocations;
 mod keys;
 mod kv;
 mod logs;
+mod open;
 mod policies;
 mod queue;
 mod retention;
@@ -55,6 +56,7 @@ pub use schedules::{
 };
 pub use tenants::{QuotaChange, Quotas, Tenant, TenantChange, TenantUsage, Tenants};
 
+use self::open::{KvSnapshot, Open};
 use crate::error::Code;
 use crate::id::TenantId;
 use crate::metrics::Durations;
@@ -349,7 +351,7 @@ fault_from_redb!(
 /// What the handles and the writer thread have in common.
 struct Shared {
     /// `None` between a failure and the next successful opening, and after the end.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Open>>,
     /// A read met an error: the writer is to close the file and open it again.
     faulted: AtomicBool,
     queue: queue::Queue,
@@ -380,18 +382,35 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     /// Runs `work` on a snapshot of everything committed.
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, Fault>) -> Result<T, Error> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = database.as_ref() else {
+        self.look(|open| work(&open.database.begin_read()?))
+    }
+
+    /// Runs `work` on the keys and values of all tenants that are committed.
+    fn read_kv<T>(&self, work: impl FnOnce(&KvSnapshot) -> Result<T, Fault>) -> Result<T, Error> {
+        self.look(|open| open.read_kv(work))
+    }
+
+    fn look<T>(&self, work: impl FnOnce(&Open) -> Result<T, Fault>) -> Result<T, Error> {
+        let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = open.as_ref() else {
             return Err(self.not_open());
         };
         // A damaged page may make redb panic: that is to end this read and nothing else.
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&database.begin_read()?)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(open)))
             .unwrap_or_else(|panic| Err(Fault::from_panic(panic.as_ref())));
         if outcome.is_err() {
             self.faulted.store(true, Ordering::Release);
             self.queue.nudge();
         }
         outcome.map_err(Error::from)
+    }
+
+    /// Notes that a transaction was committed, before anybody is told.
+    fn committed(&self) {
+        let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = open.as_ref() {
+            open.committed();
+        }
     }
 
     /// Takes into memory what is to be there of a database that was just opened.
@@ -417,7 +436,8 @@ impl Shared {
 
     fn begin_write(&self) -> Result<WriteTransaction, Fault> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(database.as_ref().ok_or(Fault::NotOpen)?.begin_write()?)
+        let open = database.as_ref().ok_or(Fault::NotOpen)?;
+        Ok(open.database.begin_write()?)
     }
 
     fn is_open(&self) -> bool {
@@ -434,7 +454,7 @@ impl Shared {
     }
 
     /// Takes the database away from all readers, once those that are reading have finished.
-    fn take_database(&self) -> Option<Database> {
+    fn take_database(&self) -> Option<Open> {
         let mut database = self
             .database
             .write()
@@ -447,7 +467,7 @@ impl Shared {
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        *database = Some(opened);
+        *database = Some(Open::new(opened));
     }
 }
 

@@ -20,6 +20,12 @@ const QUEUE_BYTES_MAX: usize = 256 << 20;
 const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Most bytes that may wait in log lines.
 const LOG_QUEUE_BYTES_MAX: usize = 32 << 20;
+/// Longest time that commands wait for those who were just answered to come back, and the part of the
+/// last transaction's time that it may be: a sync of the disk is dear, and shared by all who are there.
+const GATHER_DELAY_MAX: Duration = Duration::from_micros(500);
+const GATHER_PART: u32 = 2;
+/// Most transactions in a row that wait for nobody, because nobody came.
+const GATHER_PAUSE_MAX: u32 = 64;
 /// Longest time that a log line waits for a transaction to ride along in.
 const LOG_DELAY: Duration = Duration::from_millis(250);
 /// Waiting log lines that are stored without waiting for [`LOG_DELAY`].
@@ -54,6 +60,11 @@ pub(super) struct Work {
 struct Waiting {
     commands: VecDeque<(Box<dyn Command>, usize)>,
     command_bytes: usize,
+    gathering: Option<Gathering>,
+    /// Transactions that wait for nobody: how many of them are left, and how many there were.
+    gather_pause: (u32, u32),
+    /// The writer sleeps, and wants to be told.
+    asleep: bool,
     logs: VecDeque<Record>,
     log_bytes: usize,
     /// When the oldest waiting log line came.
@@ -67,6 +78,13 @@ struct Waiting {
     /// Someone wants the writer to look around now.
     nudged: bool,
     closed: bool,
+}
+
+/// A wait for commands of those who were just answered, and probably write again.
+#[derive(Clone, Copy)]
+struct Gathering {
+    expected: usize,
+    until: Instant,
 }
 
 /// The bounded queue between callers and the writer thread.
@@ -98,8 +116,36 @@ impl Queue {
         }
         waiting.command_bytes = bytes_after;
         waiting.commands.push_back((command, bytes));
-        self.changed.notify_one();
+        let all_here = |gathering: Gathering| waiting.commands.len() >= gathering.expected;
+        if waiting.gathering.is_none_or(all_here) {
+            self.wake(&mut waiting);
+        }
         Ok(())
+    }
+
+    /// Wakes the writer, if it sleeps: telling it costs a system call.
+    fn wake(&self, waiting: &mut Waiting) {
+        if std::mem::take(&mut waiting.asleep) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Notes that so many commands are about to be answered, after a transaction that took so long.
+    /// The next waits a moment for them to come back: otherwise those who write again at once, and
+    /// those who waited meanwhile, would take turns for ever, each with a sync of their own.
+    pub(super) fn answering(&self, commands: usize, took: Duration) {
+        let mut waiting = self.lock();
+        if commands < 2 {
+            return;
+        }
+        if waiting.gather_pause.0 > 0 {
+            waiting.gather_pause.0 -= 1;
+            return;
+        }
+        waiting.gathering = Some(Gathering {
+            expected: waiting.commands.len() + commands,
+            until: clock::monotonic() + (took / GATHER_PART).min(GATHER_DELAY_MAX),
+        });
     }
 
     /// Queues log lines, as many as fit; the others are dropped and counted.
@@ -123,7 +169,7 @@ impl Queue {
             waiting.logs_since = Some(clock::monotonic());
         }
         if was_empty || waiting.logs.len() >= LOG_LINES_EAGER {
-            self.changed.notify_one();
+            self.wake(&mut waiting);
         }
     }
 
@@ -132,17 +178,22 @@ impl Queue {
         let mut waiting = self.lock();
         loop {
             let now = clock::monotonic();
+            let gathers_until = waiting.gathers_until(now);
             let logs_due_at = waiting.logs_due_at(now);
             let logs_due = logs_due_at.is_some_and(|due| due <= now);
-            let wanted = !waiting.commands.is_empty() || waiting.nudged || waiting.closed;
+            let commands_due = !waiting.commands.is_empty() && gathers_until.is_none();
+            let wanted = commands_due || waiting.nudged || waiting.closed;
             if wanted || logs_due || tick_at <= now {
                 return waiting.take_batch();
             }
-            let wake_at = logs_due_at.map_or(tick_at, |due| due.min(tick_at));
+            let wake_at = [logs_due_at, gathers_until].into_iter().flatten();
+            let wake_at = wake_at.fold(tick_at, Instant::min);
+            waiting.asleep = true;
             (waiting, _) = self
                 .changed
                 .wait_timeout(waiting, wake_at.saturating_duration_since(now))
                 .unwrap_or_else(PoisonError::into_inner);
+            waiting.asleep = false;
         }
     }
 
@@ -172,7 +223,7 @@ impl Queue {
             let _ = reply.send(());
         } else {
             waiting.flushes.push((target, reply));
-            self.changed.notify_one();
+            self.wake(&mut waiting);
         }
         answer
     }
@@ -190,14 +241,16 @@ impl Queue {
 
     /// Makes the writer look around now.
     pub(super) fn nudge(&self) {
-        self.lock().nudged = true;
-        self.changed.notify_one();
+        let mut waiting = self.lock();
+        waiting.nudged = true;
+        self.wake(&mut waiting);
     }
 
     /// Refuses everything new; what waits is still written.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_one();
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        self.wake(&mut waiting);
     }
 
     /// Closes and lets go of everything that waits: there is no writer any more.
@@ -218,6 +271,23 @@ impl Queue {
 }
 
 impl Waiting {
+    /// When a wait for commands ends; `None` if there is none, or it is over.
+    fn gathers_until(&mut self, now: Instant) -> Option<Instant> {
+        let Gathering { expected, until } = self.gathering?;
+        let came = self.commands.len();
+        if came < expected && now < until {
+            return Some(until);
+        }
+        self.gathering = None;
+        if came >= expected / 2 {
+            self.gather_pause = (0, 0);
+        } else {
+            let pause = (2 * self.gather_pause.1 + 1).min(GATHER_PAUSE_MAX);
+            self.gather_pause = (pause, pause);
+        }
+        None
+    }
+
     fn logs_due_at(&self, now: Instant) -> Option<Instant> {
         let since = self.logs_since?;
         let at_once = self.logs.len() >= LOG_LINES_EAGER || !self.flushes.is_empty();
@@ -250,5 +320,70 @@ impl Waiting {
         let empty = work.commands.is_empty() && work.logs.is_empty();
         work.stop = self.closed && empty && self.commands.is_empty();
         work
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Command for Nothing {
+        fn run(&mut self, _tables: &mut Tables<'_>) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>, _committed: Result<(), Arc<Fault>>) {}
+    }
+
+    const LONG: Duration = Duration::from_secs(1);
+
+    fn push(queue: &Queue, commands: usize) {
+        for _ in 0..commands {
+            queue.push(Box::new(Nothing), 1).unwrap();
+        }
+    }
+
+    fn gathers(queue: &Queue) -> bool {
+        queue.lock().gathers_until(clock::monotonic()).is_some()
+    }
+
+    #[test]
+    fn those_who_were_answered_and_those_who_waited_share_the_next_transaction() {
+        let queue = Queue::default();
+        let far = clock::monotonic() + 60 * LONG;
+        push(&queue, 3);
+        assert_eq!(queue.take(far).commands.len(), 3);
+        // Two came meanwhile; the three come back.
+        push(&queue, 2);
+        queue.answering(3, LONG);
+        assert_eq!(queue.lock().gathering.map(|all| all.expected), Some(5));
+        push(&queue, 3);
+        assert!(!gathers(&queue));
+        assert_eq!(queue.take(far).commands.len(), 5);
+    }
+
+    #[test]
+    fn whoever_writes_alone_waits_for_nobody() {
+        let queue = Queue::default();
+        push(&queue, 1);
+        queue.answering(1, LONG);
+        assert!(!gathers(&queue));
+    }
+
+    #[test]
+    fn nobody_is_waited_for_after_nobody_came() {
+        let queue = Queue::default();
+        let far = clock::monotonic() + 60 * LONG;
+        let mut waited = Vec::new();
+        for _ in 0..12 {
+            push(&queue, 1);
+            queue.answering(9, LONG);
+            waited.push(queue.lock().gathering.is_some());
+            assert_eq!(queue.take(far).commands.len(), 1, "at the end of the wait");
+        }
+        let expected = [1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0].map(|waits| waits == 1);
+        assert_eq!(waited, expected);
     }
 }

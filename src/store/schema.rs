@@ -10,6 +10,7 @@ use redb::{
 };
 
 use super::functions::Activation;
+use super::kv::Tally;
 use super::retention::Retention;
 use super::{Fault, Shared};
 use crate::clock;
@@ -20,7 +21,7 @@ pub(super) const FORMAT: u64 = 1;
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("ampoule.meta");
 const META_FORMAT: &str = "format";
 
-type TenantKey = (&'static str, &'static str);
+pub(super) type TenantKey = (&'static str, &'static str);
 type NumberedKey = (&'static str, &'static str, u64);
 type ScheduleKey = (&'static str, &'static str, &'static str);
 type ScheduleRunKey = (&'static str, &'static str, &'static str, u64);
@@ -153,6 +154,8 @@ pub(super) struct Tables<'t> {
     pub(super) retention: Table<'t, TenantKey, (u64, u64)>,
     /// Where nothing is set for a function.
     pub(super) retention_default: Retention,
+    /// What of `kv_bytes` is not in the table yet.
+    pub(super) tally: Tally,
     /// Unix time in milliseconds at which this transaction happens.
     pub(super) now_ms: u64,
     /// Changes of active deployments, in order; applied to the cache after the commit.
@@ -195,6 +198,7 @@ impl<'t> Tables<'t> {
             invocation_counts: transaction.open_table(INVOCATION_COUNTS)?,
             retention: transaction.open_table(RETENTION)?,
             retention_default: Retention::DEFAULT,
+            tally: Tally::default(),
             now_ms,
             activations: Vec::new(),
             afterwards: Vec::new(),

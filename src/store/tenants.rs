@@ -326,7 +326,8 @@ fn delete_some(tables: &mut Tables<'_>, tenant: &TenantId) -> Result<bool, Fault
     audit::disown(tables, tenant)?;
     policies::delete(tables, tenant)?;
     bindings::delete_all(tables, tenant)?;
-    tables.kv_bytes.remove(tenant.as_str())?;
+    kv::remove_total(tables, tenant.as_str())?;
+    tables.tally.forget_rows();
     tables.tenants.remove(tenant.as_str())?;
     Ok(true)
 }
@@ -439,6 +440,7 @@ fn full(tables: &Tables<'_>) -> Result<Option<Error>, Fault> {
 
 fn put(tables: &mut Tables<'_>, tenant: Tenant) -> Result<Arc<Tenant>, Fault> {
     let json = serde_json::to_vec(&tenant).map_err(Fault::Record)?;
+    tables.tally.forget_rows();
     tables
         .tenants
         .insert(tenant.tenant.as_str(), json.as_slice())?;

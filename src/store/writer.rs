@@ -224,6 +224,7 @@ impl Writer {
                 for change in committed.afterwards {
                     change(&shared);
                 }
+                shared.queue.answering(work.commands.len(), begun.elapsed());
                 for command in work.commands {
                     command.finish(Ok(()));
                 }
@@ -328,10 +329,12 @@ fn transact(shared: &Shared, work: &mut Work, chores: &Chores) -> Result<Committ
     logs::store(&mut tables, &work.logs)?;
     let clean_again = chores.clean.is_any() && retention::clean(&mut tables, &chores.clean)?;
     let sweep_again = chores.sweep && kv::sweep(&mut tables, SWEEP_KEYS_MAX)? == SWEEP_KEYS_MAX;
+    kv::write_totals(&mut tables)?;
     let activations = std::mem::take(&mut tables.activations);
     let afterwards = std::mem::take(&mut tables.afterwards);
     drop(tables);
     transaction.commit()?;
+    shared.committed();
     Ok(Committed {
         activations,
         afterwards,

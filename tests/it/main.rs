@@ -48,6 +48,7 @@ mod schedules;
 mod secrets;
 mod seed_lines;
 mod server;
+mod shortcuts;
 mod shutdown;
 mod streams;
 mod tail;

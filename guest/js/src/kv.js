@@ -4,11 +4,12 @@
 // `{expiresAt}` (milliseconds since the epoch, or a Date).
 
 import {
-  JSONParse,
   MathCeil,
   NumberIsFinite,
   ObjectFreeze,
   PromiseConstructor,
+  PromiseReject,
+  PromiseResolve,
   isObject,
   uncurryThis,
 } from './primordials.js';
@@ -63,13 +64,10 @@ function ttlMs(method, ttl) {
   return MathCeil(ms);
 }
 
-function parsed(text) {
-  if (text === null) return null;
-  try {
-    return JSONParse(text);
-  } catch {
-    throw codedError('kv_not_json', 'kv.get: the stored value is not JSON');
-  }
+/** Why there is no value: what the host says, or nothing if what is stored is not JSON. */
+function refuse(failure) {
+  if (failure !== undefined) throw nativeError(failure);
+  throw codedError('kv_not_json', 'kv.get: the stored value is not JSON');
 }
 
 /** Keys on a page unless it is said otherwise, and the most that may be asked for. */
@@ -118,11 +116,15 @@ function command(begin, convert) {
 /** `kv`. Every method answers a promise; wrong arguments reject it. */
 export const kv = ObjectFreeze({
   get(key) {
-    return command((resolve, reject) => {
+    let value;
+    try {
       checkKey('get', key);
       touch('kv.get()');
-      native.kvGet(key, resolve, reject);
-    }, parsed);
+      value = native.kvGet(key, refuse);
+    } catch (error) {
+      return PromiseReject(error);
+    }
+    return PromiseResolve(value);
   },
 
   set(key, value, ttl) {

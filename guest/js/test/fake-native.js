@@ -94,7 +94,20 @@
       impure('a binding');
       return begin('bindingCall', { name, text }, resolve, reject);
     },
-    kvGet: kv('kvGet', 1),
+    kvGet(key, refuse) {
+      impure('kv');
+      control.calls.push('kvGet');
+      const { text, error } = control.kvRead(key);
+      if (error !== undefined) return refuse(parse(error));
+      if (text === null) return null;
+      let value;
+      try {
+        value = parse(text);
+      } catch {
+        return refuse();
+      }
+      return value;
+    },
     kvSet: kv('kvSet', 3),
     kvDelete: kv('kvDelete', 1),
     kvHas: kv('kvHas', 1),

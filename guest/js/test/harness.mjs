@@ -83,6 +83,11 @@ export class World {
     if (entry !== undefined && entry.until <= this.ms) this.kv.delete(key);
     return this.kv.get(key);
   }
+
+  /** What the host answers for a key: its text, null without one, or the JSON text of an error. */
+  kvRead(key) {
+    return { text: this.live(key)?.text ?? null };
+  }
 }
 
 const parts = (url) => [
@@ -314,6 +319,7 @@ export class Sandbox {
     this.kind = kind;
     this.context = vm.createContext(Object.create(null));
     this.control = newControl();
+    this.control.kvRead = (key) => this.world.kvRead(key);
     this.context.__outside = { ...outside(this), control: this.control };
     native.runInContext(this.context);
     const host = vm.runInContext('__native', this.context);
@@ -500,8 +506,6 @@ export class Sandbox {
     const { world } = this;
     const [key] = args;
     switch (kind) {
-      case 'kvGet':
-        return { value: world.live(key)?.text ?? null };
       case 'kvHas':
         return { value: world.live(key) !== undefined };
       case 'kvSet': {

@@ -134,22 +134,34 @@ test('increment, compareAndSet, list, clear', async () => {
   assert.equal(await evaluate('kv.clear()', world), 6);
 });
 
-test('errors have their code; concurrent calls overlap', async () => {
+test('errors have their code; concurrent calls overlap, and reads wait for nothing', async () => {
+  const world = new World();
+  world.kv.set('a', { text: 'not json', until: Infinity });
+  world.kv.set('c', { text: '7', until: Infinity });
   const sandbox = await new Sandbox(`module.exports = async (req, res) => {
-    const results = await Promise.allSettled([kv.get('a'), kv.set('b', 1), kv.get('c')]);
+    const results = await Promise.allSettled(
+      [kv.get('a'), kv.set('b', 1), kv.get('c'), kv.has('c')]);
     res.json(results.map((r) => r.reason ? [r.reason.name,
     r.reason.code, r.reason.message] : r.value));
-  }`).load();
+  }`, { world }).load();
   await sandbox.start();
-  assert.equal(sandbox.pending.length, 3);
-  const [a, b, c] = sandbox.pending;
-  await sandbox.settle(c, { value: '7' });
-  await sandbox.settle(b, { error: { code: 'storage_busy', message: 'too many writes' } });
-  await sandbox.settle(a, { value: 'not json' });
+  assert.equal(sandbox.pending.length, 2);
+  const [set, has] = sandbox.pending;
+  await sandbox.settle(has, { value: true });
+  await sandbox.settle(set, { error: { code: 'storage_busy', message: 'too many writes' } });
   const { body } = await sandbox.finish();
   assert.deepEqual(JSON.parse(body), [
     ['Error', 'kv_not_json', 'kv.get: the stored value is not JSON'],
     ['Error', 'storage_busy', 'too many writes'],
     7,
+    true,
   ]);
+});
+
+test('a read that fails rejects', async () => {
+  const world = new World();
+  const error = { code: 'storage_unavailable', message: 'the store cannot be reached' };
+  world.kvRead = () => ({ error: JSON.stringify(error) });
+  const told = await evaluate("kv.get('a').catch((e) => [e.name, e.code, e.message])", world);
+  assert.deepEqual(told, ['Error', error.code, error.message]);
 });

@@ -10,6 +10,7 @@
 mod component;
 mod engine;
 mod redirect;
+mod tables;
 
 use std::env;
 use std::fs;

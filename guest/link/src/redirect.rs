@@ -41,6 +41,7 @@ pub fn redirect(wasm: &[u8]) -> Result<Vec<u8>> {
         module.exports.delete(answer);
     }
     walrus::passes::gc::run(&mut module);
+    crate::tables::split(&mut module)?;
     Ok(module.emit_wasm())
 }
 

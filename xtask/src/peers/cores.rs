@@ -6,7 +6,7 @@
 use super::Places;
 use super::catalogue::{AMPOULE, PEERS};
 use super::install::sources;
-use super::load::{CASES, start};
+use super::load::{CASES, Turn, start};
 use super::plan::Plan;
 use super::process::{processors, ticks_per_second};
 use super::samples::{Cell, Sample, median};
@@ -43,11 +43,15 @@ pub(super) fn compare(plan: &Plan, places: &Places) -> Outcome {
             let pinned = Some(processors.as_str());
             let started = start(ampoule, places, pinned)?;
             for case in CASES.iter().filter(|case| plan.wants_case(case.name)) {
-                started.run(case, 16, 1, pinned, places)?;
-                for connections in &plan.concurrency {
-                    let seconds = plan.seconds;
-                    let sample =
-                        started.measure(case, *connections, seconds, pinned, places, ticks)?;
+                started.run(&Turn::warm_up(case, pinned), places)?;
+                for &connections in &plan.concurrency {
+                    let turn = Turn {
+                        case,
+                        connections,
+                        seconds: plan.seconds,
+                        processors: pinned,
+                    };
+                    let sample = started.measure(&turn, places, ticks)?;
                     samples.push(Sample {
                         peer: name.to_owned(),
                         ..sample

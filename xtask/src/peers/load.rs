@@ -37,6 +37,27 @@ pub(super) const CASES: &[Case] = &[
 
 const HELLO: &str = "{\"hello\":\"world\"}";
 const CPU: &str = "{\"sum\":418534664}";
+/// A load on a server.
+pub(super) struct Turn<'a> {
+    pub(super) case: &'a Case,
+    pub(super) connections: u32,
+    pub(super) seconds: u32,
+    /// Those that the load comes from; any without.
+    pub(super) processors: Option<&'a str>,
+}
+
+impl<'a> Turn<'a> {
+    /// What comes before those that count.
+    pub(super) fn warm_up(case: &'a Case, processors: Option<&'a str>) -> Self {
+        Self {
+            case,
+            connections: 16,
+            seconds: WARM_UP,
+            processors,
+        }
+    }
+}
+
 /// How long one answer may take while there is no load.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Seconds of load before those that count.
@@ -97,11 +118,17 @@ fn of_peer(peer: &Peer, plan: &Plan, places: &Places, ticks: f64) -> Outcome<Vec
     let started = start(peer, places, None).map_err(named)?;
     let mut samples = Vec::new();
     for case in CASES.iter().filter(|case| plan.wants_case(case.name)) {
-        started
-            .run(case, 16, WARM_UP, None, places)
-            .map_err(named)?;
-        for connections in &plan.concurrency {
-            let sample = started.measure(case, *connections, plan.seconds, None, places, ticks);
+        let processors = None;
+        let warm_up = Turn::warm_up(case, processors);
+        started.run(&warm_up, places).map_err(named)?;
+        for &connections in &plan.concurrency {
+            let turn = Turn {
+                case,
+                connections,
+                seconds: plan.seconds,
+                processors,
+            };
+            let sample = started.measure(&turn, places, ticks);
             samples.push(sample.map_err(named)?);
         }
     }
@@ -177,25 +204,17 @@ fn check(url: &str, prefix: &str) -> Outcome<String> {
 
 impl Started {
     /// One load that counts.
-    pub(super) fn measure(
-        &self,
-        case: &Case,
-        connections: u32,
-        seconds: u32,
-        processors: Option<&str>,
-        places: &Places,
-        ticks: f64,
-    ) -> Outcome<Sample> {
+    pub(super) fn measure(&self, turn: &Turn<'_>, places: &Places, ticks: f64) -> Outcome<Sample> {
         self.settle();
         let before = self.server.usage();
-        let (figures, resident_kib) = self.run(case, connections, seconds, processors, places)?;
+        let (figures, resident_kib) = self.run(turn, places)?;
         let after = self.server.usage();
         let requests = float(figures.requests.max(1));
         let grown = |of: fn(&Usage) -> u64| float(of(&after).saturating_sub(of(&before)));
         Ok(Sample {
             peer: self.name.to_owned(),
-            case: case.name.to_owned(),
-            connections,
+            case: turn.case.name.to_owned(),
+            connections: turn.connections,
             per_second: figures.per_second,
             p50_us: figures.p50_us,
             p99_us: figures.p99_us,
@@ -209,25 +228,18 @@ impl Started {
     }
 
     /// One load.
-    pub(super) fn run(
-        &self,
-        case: &Case,
-        connections: u32,
-        seconds: u32,
-        processors: Option<&str>,
-        places: &Places,
-    ) -> Outcome<(wrk::Figures, u64)> {
+    pub(super) fn run(&self, turn: &Turn<'_>, places: &Places) -> Outcome<(wrk::Figures, u64)> {
         // So that those who compute answer each connection more than once.
-        let seconds = match case.name {
-            "cpu" => seconds.max(connections / 32),
-            _ => seconds,
+        let seconds = match turn.case.name {
+            "cpu" => turn.seconds.max(turn.connections / 32),
+            _ => turn.seconds,
         };
         let load = Load {
-            path: format!("{}/{}", self.prefix, case.name),
-            is_post: case.is_post,
-            connections,
+            path: format!("{}/{}", self.prefix, turn.case.name),
+            is_post: turn.case.is_post,
+            connections: turn.connections,
             seconds,
-            processors,
+            processors: turn.processors,
         };
         load.run(&self.server, places)
     }

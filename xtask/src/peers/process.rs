@@ -183,17 +183,16 @@ fn usage_of(process: u32) -> Usage {
     for stat in tree(&all, process) {
         usage.ticks += stat.ticks;
         usage.minor_faults += stat.minor_faults;
-        let status = fs::read_to_string(format!("/proc/{}/status", stat.process));
-        usage.resident_kib += status.ok().and_then(|text| resident(&text)).unwrap_or(0);
+        let sums = fs::read_to_string(format!("/proc/{}/smaps_rollup", stat.process));
+        usage.resident_kib += sums.ok().and_then(|text| resident(&text)).unwrap_or(0);
     }
     usage
 }
 
-/// The resident memory that a `/proc/…/status` tells.
-pub(super) fn resident(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// The resident memory that a `/proc/…/smaps_rollup` tells. A page that is mapped several times, or
+/// by several processes, counts once in all.
+pub(super) fn resident(sums: &str) -> Option<u64> {
+    let line = sums.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 

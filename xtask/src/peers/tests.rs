@@ -124,10 +124,10 @@ fn a_tree_has_all_that_descend_from_its_top_and_nobody_else() {
 #[test]
 fn other_figures_of_proc_are_read() {
     assert_eq!(
-        resident("Name:\tx\nVmRSS:\t  1536 kB\nRssAnon: 2 kB\n"),
+        resident("Rss:     2000 kB\nPss:                1536 kB\nPss_Anon: 2 kB\n"),
         Some(1536)
     );
-    assert_eq!(resident("Name:\tx\n"), None);
+    assert_eq!(resident("Rss: 3 kB\n"), None);
     assert_eq!(listed("\t0-2,5\n"), Some(vec![0, 1, 2, 5]));
     assert_eq!(listed("none"), None);
 }

@@ -1,0 +1,128 @@
+// Included in quickjs.c before the slow ways of its operators: what they find out in several
+// calls, and is common, is decided here at once.
+
+static inline bool ampoule_number(JSValueConst value, double *number)
+{
+    uint32_t tag = JS_VALUE_GET_TAG(value);
+
+    if (tag == JS_TAG_INT)
+        *number = JS_VALUE_GET_INT(value);
+    else if (JS_TAG_IS_FLOAT64(tag))
+        *number = JS_VALUE_GET_FLOAT64(value);
+    else
+        return false;
+    return true;
+}
+
+// `sp[-2] op sp[-1]` of two numbers, in place of the first.
+static inline bool ampoule_arith(JSValue *sp, OPCodeEnum op)
+{
+    double a, b;
+
+    if (!ampoule_number(sp[-2], &a) || !ampoule_number(sp[-1], &b))
+        return false;
+    switch(op) {
+    case OP_add:
+        a += b;
+        break;
+    case OP_sub:
+        a -= b;
+        break;
+    case OP_mul:
+        a *= b;
+        break;
+    case OP_div:
+        a /= b;
+        break;
+    default:
+        return false;
+    }
+    sp[-2] = js_float64(a);
+    return true;
+}
+
+static inline bool ampoule_compare(JSValue *sp, OPCodeEnum op)
+{
+    double a, b;
+    bool is;
+
+    if (!ampoule_number(sp[-2], &a) || !ampoule_number(sp[-1], &b))
+        return false;
+    switch(op) {
+    case OP_lt:
+        is = a < b;
+        break;
+    case OP_lte:
+        is = a <= b;
+        break;
+    case OP_gt:
+        is = a > b;
+        break;
+    case OP_gte:
+        is = a >= b;
+        break;
+    default:
+        return false;
+    }
+    sp[-2] = js_bool(is);
+    return true;
+}
+
+// Whether two values are equal, with `===`, where that takes no more than a look at them: 0 or 1,
+// otherwise -1. What is compared with null or undefined by `==` is found out as well, unless it is
+// an object, which may say that it is undefined.
+static inline int ampoule_equal(JSValueConst a, JSValueConst b, bool strictly)
+{
+    int tag = JS_VALUE_GET_TAG(a), other = JS_VALUE_GET_TAG(b);
+    bool is_nothing = tag == JS_TAG_NULL || tag == JS_TAG_UNDEFINED;
+    bool is_other_nothing = other == JS_TAG_NULL || other == JS_TAG_UNDEFINED;
+
+    if (is_nothing && is_other_nothing)
+        return tag == other || !strictly;
+    if (is_nothing || is_other_nothing)
+        return strictly || (tag != JS_TAG_OBJECT && other != JS_TAG_OBJECT) ? 0 : -1;
+    if (tag != other)
+        return -1;
+    switch(tag) {
+    case JS_TAG_OBJECT:
+    case JS_TAG_SYMBOL:
+        return JS_VALUE_GET_PTR(a) == JS_VALUE_GET_PTR(b);
+    case JS_TAG_BOOL:
+        return JS_VALUE_GET_BOOL(a) == JS_VALUE_GET_BOOL(b);
+    case JS_TAG_STRING:
+        return JS_VALUE_GET_PTR(a) == JS_VALUE_GET_PTR(b) ? 1 : -1;
+    default:
+        return -1;
+    }
+}
+
+static inline bool ampoule_equality(JSContext *ctx, JSValue *sp, bool strictly, bool negated)
+{
+    int equal = ampoule_equal(sp[-2], sp[-1], strictly);
+
+    if (equal < 0)
+        return false;
+    JS_FreeValue(ctx, sp[-2]);
+    JS_FreeValue(ctx, sp[-1]);
+    sp[-2] = js_bool(equal != negated);
+    return true;
+}
+
+// `object[index]`, if it is an array that holds it, in place of the object.
+static inline bool ampoule_element(JSContext *ctx, JSValue *object, JSValueConst index)
+{
+    JSObject *p;
+    JSValue value;
+    uint32_t i;
+
+    if (JS_VALUE_GET_TAG(*object) != JS_TAG_OBJECT || JS_VALUE_GET_TAG(index) != JS_TAG_INT)
+        return false;
+    p = JS_VALUE_GET_OBJ(*object);
+    i = JS_VALUE_GET_INT(index);
+    if (p->class_id != JS_CLASS_ARRAY || i >= (uint32_t)p->u.array.count)
+        return false;
+    value = js_dup(p->u.array.u.values[i]);
+    JS_FreeValue(ctx, *object);
+    *object = value;
+    return true;
+}
