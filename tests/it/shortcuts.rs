@@ -12,12 +12,12 @@ const COPIES: &str = include_str!("../functions/copies.js");
 async fn a_regular_expression_finds_the_same_on_all_ways() {
     let server = Server::start().await;
     server.deploy("f", PATTERNS).await;
-    for seed in 1..=10 {
-        let body = json!({"seed": seed, "count": 500}).to_string();
+    for seed in 1..=40 {
+        let body = json!({"seed": seed, "count": 80}).to_string();
         let request = server.post("f").header("content-type", "application/json");
         let answer = Answer::of(request.body(body)).await;
         assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
-        assert_eq!(answer.json(), json!({"agreed": 500}), "seed {seed}");
+        assert_eq!(answer.json(), json!({"agreed": 80}), "seed {seed}");
     }
 }
 
