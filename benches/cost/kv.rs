@@ -36,7 +36,7 @@ const KEYS: u32 = 1000;
 pub(crate) struct Writes {
     /// Of 64 writers at once, each to its own key, in each round.
     together: Vec<f64>,
-    /// The same, each to one of its many keys after the other.
+    /// The same, each to one of its many keys after the other, in a data file with all of them.
     spread: Vec<f64>,
     /// Of one writer.
     alone: Vec<f64>,
@@ -49,8 +49,11 @@ pub(crate) struct Writes {
 /// Measures it in a data file of its own.
 pub(crate) async fn measure(smoke: bool) -> Result<Writes> {
     let data = folder()?;
-    let store = Store::open(&data.path().join("ampoule.redb"))?;
-    let namespace = store.namespace(&TenantId::default_tenant());
+    let open = |name: &str| Store::open(&data.path().join(name));
+    // Apart: among many keys, those of the first would lie on a page each as well.
+    let (small, large) = (open("small.redb")?, open("large.redb")?);
+    let [namespace, large] =
+        [&small, &large].map(|store| store.namespace(&TenantId::default_tenant()));
     let (rounds, turn) = if smoke {
         (1, TURN / 10)
     } else {
@@ -68,7 +71,7 @@ pub(crate) async fn measure(smoke: bool) -> Result<Writes> {
         writes.alone.push(sets(&namespace, 1, 1, turn).await?);
         let together = sets(&namespace, WRITERS, 1, turn).await?;
         writes.together.push(together);
-        let spread = sets(&namespace, WRITERS, KEYS, turn).await?;
+        let spread = sets(&large, WRITERS, KEYS, turn).await?;
         writes.spread.push(spread);
     }
     let begun = clock::monotonic();

@@ -12,6 +12,8 @@ use crate::shell::Outcome;
 
 /// How long an answer may take, in seconds.
 const PATIENCE: u32 = 10;
+/// How often the memory of a server under load is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(1500);
 
 /// One load.
 pub(super) struct Load<'a> {
@@ -55,6 +57,7 @@ impl Load<'_> {
         let mut child = self.command(server, places).spawn().map_err(failed)?;
         let deadline = now() + Duration::from_secs(u64::from(self.seconds + 2 * PATIENCE));
         let mut resident_kib = 0;
+        let mut look_at = now() + LOOK_EVERY / 2;
         let status = loop {
             if let Some(status) = child.try_wait().map_err(failed)? {
                 break status;
@@ -64,8 +67,12 @@ impl Load<'_> {
                 let _ = child.wait();
                 return Err("wrk did not end".to_owned());
             }
-            resident_kib = resident_kib.max(server.usage().resident_kib);
-            thread::sleep(Duration::from_millis(250));
+            // Seldom: the kernel goes through all that the server has mapped.
+            if now() >= look_at {
+                resident_kib = resident_kib.max(server.usage().resident_kib);
+                look_at = now() + LOOK_EVERY;
+            }
+            thread::sleep(Duration::from_millis(50));
         };
         let mut text = String::new();
         let mut output = child.stdout.take().expect("it was asked for");
