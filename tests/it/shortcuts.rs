@@ -39,3 +39,30 @@ async fn bytes_are_copied_moved_and_filled_whole() {
     assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
     assert_eq!(answer.json(), json!({"different": []}));
 }
+
+/// Pairs that refer to each other and to what the snapshot holds, more than memory has room for.
+const CYCLES: &str = r"
+    const held = new Map();
+    const shared = { name: 'shared' };
+    module.exports = (req, res) => {
+        for (let i = 0; i < 400_000; i++) {
+            const one = { i, shared };
+            const other = { one, of: held };
+            one.other = other;
+            held.set('last', one);
+        }
+        res.json({ size: held.size, last: held.get('last').other.one.i, name: shared.name });
+    };";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cycles_are_collected_beside_what_the_snapshot_holds() {
+    let server = Server::start().await;
+    let limits = json!({"limits": {"memory_bytes": 48 << 20}});
+    server.deploy_with("f", CYCLES, limits).await;
+    for _ in 0..2 {
+        let answer = Answer::of(server.post("f")).await;
+        assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
+        let expected = json!({"size": 1, "last": 399_999, "name": "shared"});
+        assert_eq!(answer.json(), expected);
+    }
+}
