@@ -3,8 +3,12 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use perf_event::events::Hardware;
 use perf_event::{Builder, Counter};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,6 +19,9 @@ use super::sandbox::Host;
 /// Versions of what is compared.
 const LOCK: &str = include_str!("../../Cargo.lock");
 const GUEST_LOCK: &str = include_str!("../../guest/Cargo.lock");
+
+/// How long a thread rests that watches memory.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Memory that a process holds, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +106,51 @@ impl PeakMemory {
     pub(crate) fn grown_bytes(&self) -> Result<f64> {
         Ok((status_bytes("VmHWM")? - self.before).max(0.0))
     }
+}
+
+/// Watches how high memory rises that counts each page once, however many sandboxes it is mapped in:
+/// the kernel keeps no mark of that, so a thread looks at it again and again.
+pub(crate) struct PeakShare {
+    before: f64,
+    is_over: Arc<AtomicBool>,
+    watching: JoinHandle<Result<f64>>,
+}
+
+impl PeakShare {
+    /// From now on.
+    pub(crate) fn begin() -> Result<Self> {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        Ok(Self {
+            before: share_bytes()?,
+            is_over,
+            watching: thread::spawn(move || {
+                let mut most: f64 = 0.0;
+                while !over.load(Ordering::Relaxed) {
+                    most = most.max(share_bytes()?);
+                    thread::sleep(LOOK_EVERY);
+                }
+                Ok(most)
+            }),
+        })
+    }
+
+    /// By how much it was higher when it was highest than at the beginning, in bytes.
+    pub(crate) fn grown_bytes(self) -> Result<f64> {
+        self.is_over.store(true, Ordering::Relaxed);
+        let most = self.watching.join();
+        let most = most.map_err(|_| anyhow!("the thread that watches memory panicked"))??;
+        Ok((most - self.before).max(0.0))
+    }
+}
+
+/// Resident memory of this process where each page counts once, in bytes (proc(5), `smaps_rollup`).
+fn share_bytes() -> Result<f64> {
+    let sums = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = sums.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let value = line.and_then(|line| line.split_whitespace().next());
+    let value = value.context("/proc/self/smaps_rollup has no Pss")?;
+    Ok(value.parse::<f64>()? * 1024.0)
 }
 
 /// Minor page faults of this thread since it began (proc(5), `minflt`).

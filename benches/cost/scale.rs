@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::bars::{Bar, Findings, Measure, micros, quantile, rounded};
 use super::cases;
-use super::machine::{PeakMemory, raise_open_files, resident_bytes};
+use super::machine::{PeakShare, raise_open_files, resident_bytes};
 use super::peer;
 use super::platform::{Ask, CONCURRENCY, Name, call_all, folder, open, upload};
 
@@ -363,7 +363,7 @@ async fn flight(data: &Path, sizes: Sizes, peer: SocketAddr) -> Result<Value> {
         call_all(&app.dispatch, &name, &Ask::get("/?path=/greeting")).await?;
         names.push(name);
     }
-    let memory = PeakMemory::begin()?;
+    let memory = PeakShare::begin()?;
     let begun = clock::monotonic();
     let ask = Ask::get(format!("/?path=/gate/{count}"));
     let calls = TaskTracker::new();
