@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -541,4 +542,42 @@ async fn step(kv: &Namespace, of: usize, model: &mut Model, hands: &Hands, rng: 
             assert_eq!(page.next, next);
         }
     }
+}
+
+/// Reads share a snapshot until the next commit: nobody may be answered before it is dropped, however
+/// many others are about to make one.
+#[test]
+fn a_write_that_was_answered_is_read_while_others_read_and_write() {
+    const WRITES: u64 = 300;
+    let kv = fixture();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .build()
+        .unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    kv.kv.get("0").unwrap();
+                }
+            });
+        }
+        runtime.block_on(async {
+            let writers = (0..3).map(|writer| {
+                let kv = kv.kv.clone();
+                tokio::spawn(async move {
+                    let key = writer.to_string();
+                    for count in 0..WRITES {
+                        let value = Bytes::from(count.to_string());
+                        kv.set(&key, value.clone(), None).await.unwrap();
+                        assert_eq!(kv.get(&key).unwrap(), Some(value));
+                    }
+                })
+            });
+            let ended = futures_util::future::join_all(writers).await;
+            is_over.store(true, Ordering::Relaxed);
+            ended.into_iter().for_each(|ended| ended.unwrap());
+        });
+    });
 }
