@@ -566,7 +566,7 @@ fn a_write_that_was_answered_is_read_while_others_read_and_write() {
         runtime.block_on(async {
             let writers = (0..3).map(|writer| {
                 let kv = kv.kv.clone();
-                tokio::spawn(async move {
+                spawn(async move {
                     let key = writer.to_string();
                     for count in 0..WRITES {
                         let value = Bytes::from(count.to_string());
