@@ -75,10 +75,14 @@ impl Memory {
 
 /// A line of `/proc/self/status` that says so many kB, in bytes.
 pub(crate) fn status_bytes(name: &str) -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    bytes_in("/proc/self/status", name)
+}
+
+fn bytes_in(path: &str, name: &str) -> Result<f64> {
+    let lines = fs::read_to_string(path)?;
+    let line = lines.lines().find_map(|line| line.strip_prefix(name));
     let value = line.and_then(|line| line.split_whitespace().nth(1));
-    let value = value.with_context(|| format!("/proc/self/status has no {name}"))?;
+    let value = value.with_context(|| format!("{path} has no {name}"))?;
     Ok(value.parse::<f64>()? * 1024.0)
 }
 
@@ -146,11 +150,7 @@ impl PeakShare {
 
 /// Resident memory of this process where each page counts once, in bytes (proc(5), `smaps_rollup`).
 fn share_bytes() -> Result<f64> {
-    let sums = fs::read_to_string("/proc/self/smaps_rollup")?;
-    let line = sums.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let value = line.and_then(|line| line.split_whitespace().next());
-    let value = value.context("/proc/self/smaps_rollup has no Pss")?;
-    Ok(value.parse::<f64>()? * 1024.0)
+    bytes_in("/proc/self/smaps_rollup", "Pss")
 }
 
 /// Minor page faults of this thread since it began (proc(5), `minflt`).
