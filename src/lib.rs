@@ -17,6 +17,7 @@ pub mod config;
 pub mod deploy;
 pub mod dispatch;
 pub mod error;
+pub mod heap;
 pub mod host;
 pub mod http;
 pub mod id;

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use ampoule::cli::{self, Command};
-use ampoule::transform;
+use ampoule::{heap, transform};
 
 fn main() -> ExitCode {
     let command = cli::parse();
     if matches!(command, Command::Transform) {
         return transform::process::serve();
     }
+    heap::give_large_blocks_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

@@ -18,6 +18,7 @@ use super::overlay::Overlay;
 use super::trim::Trim;
 use super::turns::{Share, Turns};
 use super::{image, snapshot};
+use crate::heap;
 use crate::host::{self, State};
 use crate::limits::{Limits, OVERLAY_BYTES_MAX, OWN_IMAGES_MAX, SNAPSHOT_BYTES_MAX};
 
@@ -490,21 +491,8 @@ impl Cache {
             }
         }
         self.write(name, &compile()?)?;
-        give_memory_back();
+        heap::give_back();
         Ok(load()?)
-    }
-}
-
-/// Gives back to the system what compiling took: some 200 MB, which the C library would keep.
-fn give_memory_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        #[expect(
-            unsafe_code,
-            reason = "a function of the C library that always may be called"
-        )]
-        // SAFETY: it only looks at what is free.
-        let _some_was = unsafe { libc::malloc_trim(0) };
     }
 }
 

@@ -13,6 +13,7 @@ const LEAVES: &[&str] = &[
     "clock",
     "config",
     "error",
+    "heap",
     "id",
     "kind",
     "limits",
