@@ -33,7 +33,7 @@ Usage: cargo xtask peers [SECTION] [OPTION…]
   (no section)        The same load on Ampoule and on each peer, in turns.
   cores               Ampoule and the load on one core, and on two.
   first               The first request of functions that nobody called since the server's start.
-  suite               The eight parts of the V8 suite, in Ampoule and in other engines.
+  suite               The eight parts of the V8 suite, and what /cpu does, in Ampoule and in other engines.
 
   --list              Names the peers.
   --only NAME…        These alone; may be given many times, and hold commas.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::catalogue::PEERS;
 use super::load::CASES;
-use super::suite::{ENGINES, PARTS};
+use super::suite::{ENGINES, parts};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Plan {
         let (subjects, cases): (Vec<_>, Vec<_>) = match self.section {
             Section::Suite => (
                 ENGINES.iter().map(|engine| engine.name).collect(),
-                PARTS.iter().map(|part| part.name).collect(),
+                parts().map(|part| part.name).collect(),
             ),
             Section::Load | Section::Cores | Section::First => (
                 PEERS.iter().map(|peer| peer.name).collect(),

@@ -23,7 +23,7 @@ pub(super) use self::engine::ENGINES;
 #[cfg(test)]
 pub(super) use self::engine::fuel_of;
 
-/// A part of the suite.
+/// A part of the suite, or [`CPU`].
 pub(super) struct Part {
     pub(super) name: &'static str,
     file: &'static str,
@@ -47,7 +47,7 @@ const fn part(
     }
 }
 
-pub(super) const PARTS: &[Part] = &[
+const PARTS: &[Part] = &[
     part("richards", "richards.js", 35_302.0, &[100]),
     part("deltablue", "deltablue.js", 66_118.0, &[80]),
     part("crypto", "crypto.js", 266_181.0, &[50, 4]),
@@ -57,6 +57,14 @@ pub(super) const PARTS: &[Part] = &[
     part("splay", "splay.js", 81_491.0, &[200]),
     part("navier-stokes", "navier-stokes.js", 1_484_000.0, &[6]),
 ];
+
+/// What the handler `/cpu` does, in the same engines in the same way. No part of the score.
+const CPU: Part = part("cpu", "", f64::NAN, &[40]);
+
+/// Everything that can be asked for.
+pub(super) fn parts() -> impl Iterator<Item = &'static Part> {
+    PARTS.iter().chain([&CPU])
+}
 
 /// What one engine made of one part.
 struct Outcomes {
@@ -82,7 +90,7 @@ pub(super) fn compare(plan: &Plan, places: &Places) -> Outcome {
     sources(places)?;
     install(Needs::Npm, places)?;
     let mut all = Vec::new();
-    for part in PARTS.iter().filter(|part| plan.wants_case(part.name)) {
+    for part in parts().filter(|part| plan.wants_case(part.name)) {
         let folder = prepare(part, places)?;
         let mut engines = Vec::new();
         for engine in ENGINES.iter().filter(|engine| plan.wants(engine.name)) {
@@ -106,15 +114,18 @@ fn prepare(part: &Part, places: &Places) -> Outcome<PathBuf> {
     let suite = places
         .node()
         .join("node_modules/benchmark-octane/lib/octane");
-    let ours = root().join("xtask/peers/suite");
+    let peers = root().join("xtask/peers");
+    let ours = peers.join("suite");
+    let scripts = if part.name == CPU.name {
+        vec![peers.join("logic.js"), ours.join("cpu.js")]
+    } else {
+        let theirs = [suite.join("base.js"), suite.join(part.file)];
+        theirs.into_iter().chain([ours.join("part.js")]).collect()
+    };
     let folder = places.node().join("suite").join(part.name);
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     let mut script = Vec::new();
-    for path in [
-        suite.join("base.js"),
-        suite.join(part.file),
-        ours.join("part.js"),
-    ] {
+    for path in scripts {
         script.extend(fs::read(&path).map_err(at(&path))?);
         script.push(b'\n');
     }
@@ -179,7 +190,7 @@ fn report(plan: &Plan, all: &[Outcomes]) {
     heads.extend(engines.iter().map(|name| (*name).to_owned()));
     heads.push("fuel a run".to_owned());
     let mut table = Table::new(&heads);
-    for part in PARTS.iter().filter(|part| plan.wants_case(part.name)) {
+    for part in parts().filter(|part| plan.wants_case(part.name)) {
         let of = |name: &str| {
             let is_it = |one: &&Outcomes| one.engine == name && one.part.name == part.name;
             all.iter().find(is_it)
@@ -195,7 +206,11 @@ fn report(plan: &Plan, all: &[Outcomes]) {
     let mut row = vec!["score".to_owned()];
     for name in engines {
         let ours = all.iter().filter(|one| one.engine == name);
-        let scores: Vec<f64> = ours.map(Outcomes::score).collect();
+        let scores = ours.map(Outcomes::score).filter(|score| !score.is_nan());
+        let scores: Vec<f64> = scores.collect();
+        if scores.is_empty() {
+            continue;
+        }
         row.push(format!("**{}**", shown(geometric_mean(&scores).round())));
     }
     row.push(String::new());
