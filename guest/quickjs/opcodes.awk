@@ -1,7 +1,7 @@
 # Amends quickjs.c, after amend.awk; fails if it is not the text that the amendments are for.
 #
 # Shorter ways to what is common: numbers of which one is an integer and one is not, comparisons
-# that a look at the values decides, elements of arrays (opcodes.h).
+# that a look at the values decides, elements of arrays, what is asked before one is stored (opcodes.h).
 
 function first(test) { print "    if (" test ")\n        return 0;"; done++ }
 
@@ -20,6 +20,13 @@ at == "add" && /^    op2 = sp\[-1\];/ { first("ampoule_arith(sp, OP_add)"); at =
 at == "relational" && /^    op2 = sp\[-1\];/ { first("ampoule_compare(sp, op)"); at = "" }
 at == "eq" && /^    op2 = sp\[-1\];/ { first("ampoule_equality(ctx, sp, false, is_neq)"); at = "" }
 at == "strict" && /^    bool res;/ { first("ampoule_equality(ctx, sp, true, is_neq)"); at = "" }
+/^        CASE\(OP_swap\):/ {
+    print "            if (likely(ampoule_is_settled(pc, sp))) {"
+    print "                pc += ampoule_settled(pc);"
+    print "                BREAK;"
+    print "            }"
+    done++
+}
 /^        CASE\(OP_get_array_el\):/ { at = "element" }
 at == "element" && /^                JSValue val;/ {
     print ""
@@ -31,7 +38,7 @@ at == "element" && /^                JSValue val;/ {
     done++
 }
 END {
-    if (done != 7) {
+    if (done != 8) {
         print "opcodes.awk: found " done > "/dev/stderr"
         exit 1
     }

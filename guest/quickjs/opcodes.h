@@ -126,3 +126,25 @@ static inline bool ampoule_element(JSContext *ctx, JSValue *object, JSValueConst
     *object = value;
     return true;
 }
+
+// `a[i] = value` is compiled to eight operations more than it needs when `a` is an object and `i` a
+// key: `swap`, `dup`, `is_undefined_or_null`, `if_true8`, `swap` see to it that `a` is something, and
+// `swap`, `to_propkey`, `swap` that `i` is a key. Both leave the stack as it was then.
+
+// Whether one of the two is at `pc`, behind its first `swap`, and leaves the stack as it is.
+static inline bool ampoule_is_settled(const uint8_t *pc, const JSValue *sp)
+{
+    uint32_t tag = JS_VALUE_GET_TAG(sp[-2]);
+
+    if (pc[0] == OP_to_propkey)
+        return pc[1] == OP_swap && (tag == JS_TAG_INT || tag == (uint32_t)JS_TAG_STRING ||
+                                    tag == (uint32_t)JS_TAG_SYMBOL);
+    return pc[0] == OP_dup && pc[1] == OP_is_undefined_or_null && pc[2] == OP_if_true8 &&
+        pc[4] == OP_swap && tag == (uint32_t)JS_TAG_OBJECT;
+}
+
+// The bytes that it takes.
+static inline int ampoule_settled(const uint8_t *pc)
+{
+    return pc[0] == OP_to_propkey ? 2 : 5;
+}

@@ -7,6 +7,7 @@ use crate::server::{Answer, Server};
 const PATTERNS: &str = include_str!("../functions/regexp_both_ways.js");
 const OPERATORS: &str = include_str!("../functions/operators_both_ways.js");
 const COPIES: &str = include_str!("../functions/copies.js");
+const PROGRAMS: &str = include_str!("../functions/programs_both_ways.js");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_regular_expression_finds_the_same_on_all_ways() {
@@ -64,5 +65,59 @@ async fn cycles_are_collected_beside_what_the_snapshot_holds() {
         assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
         let expected = json!({"size": 1, "last": 399_999, "name": "shared"});
         assert_eq!(answer.json(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pushed_comes_after_what_an_array_only_says_that_it_has() {
+    const GROWN: &str = "
+        const grown = (array, length) => { array.length = length; array.push('x'); return array; };
+        module.exports = (req, res) => res.json([
+          grown([], 3), grown([1, 2, 3].slice(0, 1), 3), grown([{}, {}], 1), 2 in grown([], 3),
+          grown([[], [], []].map(() => []).slice(1), 4),
+        ]);";
+    let server = Server::start().await;
+    server.deploy("f", GROWN).await;
+    let answer = Answer::of(server.post("f")).await;
+    assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
+    let expected = json!([
+        [null, null, null, "x"],
+        [1, null, null, "x"],
+        [{}, "x"],
+        false,
+        [[], [], null, null, "x"],
+    ]);
+    assert_eq!(answer.json(), expected);
+}
+
+/// What programs make in a QuickJS as it comes, without a sandbox and without our amendments.
+fn outcomes_elsewhere(from: u32, count: u32) -> Vec<String> {
+    let runtime = rquickjs::Runtime::new().unwrap();
+    let context = rquickjs::Context::full(&runtime).unwrap();
+    context.with(|ctx| {
+        ctx.eval::<(), _>("globalThis.module = { exports: null };")
+            .unwrap();
+        ctx.eval::<(), _>(PROGRAMS).unwrap();
+        let source = format!("Array.from({{ length: {count} }}, (_, i) => outcome({from} + i))");
+        ctx.eval(source).unwrap()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_does_what_it_does_in_a_quickjs_without_shortcuts() {
+    const EACH: u32 = 50;
+    let server = Server::start().await;
+    server.deploy("f", PROGRAMS).await;
+    for from in (1..=20 * EACH).step_by(EACH as usize) {
+        let body = json!({"from": from, "count": EACH}).to_string();
+        let request = server.post("f").header("content-type", "application/json");
+        let answer = Answer::of(request.body(body)).await;
+        assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
+        let here: Vec<String> = serde_json::from_str(&answer.text()).unwrap();
+        let elsewhere = outcomes_elsewhere(from, EACH);
+        assert_eq!(here.len(), elsewhere.len());
+        for (i, (here, elsewhere)) in here.iter().zip(&elsewhere).enumerate() {
+            assert_eq!(here, elsewhere, "seed {}", from + u32::try_from(i).unwrap());
+        }
     }
 }
