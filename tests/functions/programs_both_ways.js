@@ -117,5 +117,3 @@ module.exports = (req, res) => {
   const { from, count } = req.body;
   res.json(Array.from({ length: count }, (_, i) => outcome(from + i)));
 };
-module.exports.outcome = outcome;
-module.exports.program = program;

@@ -203,17 +203,23 @@ fn report(plan: &Plan, all: &[Outcomes]) {
         row.push(of(AMPOULE).map_or(String::new(), |one| shown(one.fuel)));
         table.row(&row);
     }
-    let mut row = vec!["score".to_owned()];
-    for name in engines {
-        let ours = all.iter().filter(|one| one.engine == name);
-        let scores = ours.map(Outcomes::score).filter(|score| !score.is_nan());
-        let scores: Vec<f64> = scores.collect();
-        if scores.is_empty() {
-            continue;
-        }
-        row.push(format!("**{}**", shown(geometric_mean(&scores).round())));
+    if PARTS.iter().any(|part| plan.wants_case(part.name)) {
+        table.row(&score_row(&engines, all));
     }
-    row.push(String::new());
-    table.row(&row);
     print!("{}", table.finish());
+}
+
+/// The score of each engine: the geometric mean over the parts, and nothing of [`CPU`].
+fn score_row(engines: &[&str], all: &[Outcomes]) -> Vec<String> {
+    let scores = engines.iter().map(|name| {
+        let theirs = all
+            .iter()
+            .filter(|one| one.engine == *name && one.part.name != CPU.name);
+        let scores: Vec<f64> = theirs.map(Outcomes::score).collect();
+        format!("**{}**", shown(geometric_mean(&scores).round()))
+    });
+    let mut row = vec!["score".to_owned()];
+    row.extend(scores);
+    row.push(String::new());
+    row
 }
