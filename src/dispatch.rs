@@ -312,8 +312,9 @@ impl Dispatch {
         let id = account.deployment.id;
         let promised = invocation.promised.clone();
         let refusal = account.refusal.clone();
+        let invoked = image.clone();
         let running = async move {
-            let finished = image.invoke(invocation).await;
+            let finished = invoked.invoke(invocation).await;
             account.close(&finished).await;
             (finished, account)
         };
@@ -329,6 +330,7 @@ impl Dispatch {
                 return Ok(answer(head, Some(attended.go_on()), record));
             }
         };
+        image.catch_up().await;
         let record = Record {
             refusal,
             _account: Some(account),

@@ -15,7 +15,7 @@ impl binding::Host for State {
     }
 
     fn begin(&mut self, name: String, arguments: String) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let work: Work = match self.prepare_call(&name, arguments) {
             Ok(work) => work,
             Err(refused) => Box::pin(async { Outcome::Called(Err(refused)) }),

@@ -166,7 +166,7 @@ impl bodies::Host for State {
     }
 
     fn begin_read(&mut self, body: u32, max: u32) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         if max == 0 || max > BODY_CHUNK_BYTES_MAX {
             bail!("a read must be of 1 to {BODY_CHUNK_BYTES_MAX} bytes");
@@ -191,7 +191,7 @@ impl bodies::Host for State {
     }
 
     fn begin_write(&mut self, body: u32, chunk: Vec<u8>) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let chunk = Bytes::from(chunk);
         let work: Work = match self.bodies.open.get(&body) {
             Some(Body::Response { chunks, .. }) => {

@@ -42,13 +42,13 @@ impl CacheGrant {
 
 impl cache::Host for State {
     fn read(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let grant = self.grants.cache.as_ref();
         Ok(grant.map(|grant| grant.before.to_vec()))
     }
 
     fn write(&mut self, value: Vec<u8>) -> wasmtime::Result<Result<(), cache::Error>> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let Some(grant) = &self.grants.cache else {
             return Ok(Err(cache::Error::NotHeld));
         };

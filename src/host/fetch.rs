@@ -15,7 +15,7 @@ const METHOD_BYTES_MAX: usize = 32;
 
 impl fetch::Host for State {
     fn begin(&mut self, request: fetch::Request) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let work = match self.prepare(request) {
             Ok(work) => work,
             Err((code, message)) => {

@@ -81,7 +81,7 @@ impl Failure {
 
 impl State {
     fn answer(&mut self, status: u16, mut fields: Vec<u8>) -> wasmtime::Result<Option<Answer>> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         if !(200..=599).contains(&status) {
             bail!("status {status} is not 200 to 599");
         }
@@ -156,7 +156,7 @@ impl invocation::Host for State {
     }
 
     fn get_content(&mut self) -> wasmtime::Result<Vec<u8>> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         Ok(self.content.to_vec())
     }
 

@@ -12,7 +12,7 @@ use crate::store::{self, Namespace};
 
 impl kv::Host for State {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, kv::Error>> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         self.usage.kv_operations += 1;
         Ok(match &self.grants.kv {
             Some(namespace) => {
@@ -24,7 +24,7 @@ impl kv::Host for State {
     }
 
     fn begin(&mut self, command: kv::Command) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         self.usage.kv_operations += 1;
         let work = match self.grants.kv.clone() {
             Some(namespace) => work(namespace, command),

@@ -123,7 +123,7 @@ impl logging::Host for State {
             logging::Level::Warn => Level::Warn,
             logging::Level::Error => Level::Error,
         };
-        self.usage.host_calls += 1;
+        self.count_host_call();
         self.log.lock().push(level, &message);
         Ok(())
     }

@@ -25,7 +25,7 @@ pub use deployment::{LoadOutcome, LoadSettings, Loading, Refusal};
 pub use fetch::{SUBREQUEST_OUTCOMES, SubrequestOutcomes};
 pub use invocation::{Failure, Head, Promised, Request, Responder};
 pub use logging::{LogBuffer, LogEntry};
-pub use state::{Budget, Grants, Meter, State, Usage};
+pub use state::{Budget, Grants, Handed, Meter, State, Usage};
 
 pub(crate) use bindings::AmpoulePre;
 

@@ -135,7 +135,7 @@ pub(crate) struct TooMany;
 
 impl operations::Host for State {
     fn begin_wait(&mut self, delay: u32) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let delay = Duration::from_millis(u64::from(delay.min(i32::MAX.unsigned_abs())));
         let work = async move {
             tokio::time::sleep(delay).await;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use wasmtime::ResourceLimiter;
@@ -101,6 +102,29 @@ pub struct Usage {
     pub subrequest_outcomes: SubrequestOutcomes,
 }
 
+/// Whether a guest handed something out that somebody may be waiting for: an answer, a part of one,
+/// work that it began. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Handed(Arc<AtomicBool>);
+
+impl Handed {
+    /// Something was handed out.
+    pub fn set(&self) {
+        // Set and read on the thread that polls the guest; whoever polls it next is told by tokio.
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did since the last time it was forgotten.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What was handed out by now has been seen to.
+    pub fn forget(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// The data of a sandbox's store.
 pub struct State {
     pub(super) grants: Grants,
@@ -114,6 +138,7 @@ pub struct State {
     pub(super) responder: Option<Responder>,
     pub(super) failure: Option<Failure>,
     pub(super) promised: Promised,
+    handed: Handed,
     pub(super) log: LogBuffer,
     pub(super) loading: Option<Loading>,
     pub(super) wasi: Wasi,
@@ -166,11 +191,23 @@ impl State {
             responder: None,
             failure: None,
             promised: Promised::default(),
+            handed: Handed::default(),
             log: LogBuffer::new(budget.limits.log_bytes),
             loading: None,
             trace: Carried::default(),
             within: None,
         }
+    }
+
+    /// Counts a call of a host function that begins work or moves data.
+    pub(super) fn count_host_call(&mut self) {
+        self.usage.host_calls += 1;
+        self.handed.set();
+    }
+
+    /// Whether the guest handed something out, as it runs.
+    pub fn handed(&self) -> &Handed {
+        &self.handed
     }
 
     /// Counts fuel that this invocation used.

@@ -37,7 +37,7 @@ pub(super) type Opened = Box<(WebSocket, OwnedSemaphorePermit)>;
 
 impl websocket::Host for State {
     fn begin_connect(&mut self, request: websocket::Request) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let work = match self.prepare_socket(request) {
             Ok(work) => work,
             Err((code, message)) => {
@@ -80,7 +80,7 @@ impl websocket::Host for State {
     }
 
     fn begin_send(&mut self, socket: u32, message: websocket::Message) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let sending = match self.sockets.open.get(&socket) {
             Some((socket, _)) => socket.send(from_guest(message)),
             None => Err(outbound::Error::Closed),
@@ -100,7 +100,7 @@ impl websocket::Host for State {
     }
 
     fn begin_receive(&mut self, socket: u32) -> wasmtime::Result<u32> {
-        self.usage.host_calls += 1;
+        self.count_host_call();
         let work: Work = match self.sockets.open.get(&socket) {
             Some((socket, _)) => {
                 let (socket, log) = (Arc::clone(socket), self.log.clone());

@@ -147,6 +147,16 @@ impl Image {
         }
     }
 
+    /// For whoever has an invocation that ended, and passes its answer on now: waits until others of
+    /// this engine that are about to end have come as far, so that their answers are written one right
+    /// after the other (ADR 0024).
+    ///
+    /// # Cancel safety
+    /// Safe: it only waits.
+    pub async fn catch_up(&self) {
+        self.inner.engine.turns().catch_up().await;
+    }
+
     /// A store with what an invocation brings along, and the meter to be written on.
     pub(super) fn store(
         &self,
@@ -189,14 +199,15 @@ pub(super) async fn run(
     store: &mut Store<State>,
     (turns, share): (&Turns, &Share),
 ) -> wasmtime::Result<()> {
-    let mut waiting = turns.run(share, guest.call_start(&mut *store)).await?;
+    let handed = store.data().handed().clone();
+    let start = guest.call_start(&mut *store);
+    let mut waiting = turns.run(share, &handed, start).await?;
     while waiting {
         let Some(ended) = store.data_mut().next_operation().await else {
             break;
         };
-        waiting = turns
-            .run(share, guest.call_resume(&mut *store, ended))
-            .await?;
+        let resume = guest.call_resume(&mut *store, ended);
+        waiting = turns.run(share, &handed, resume).await?;
     }
     Ok(())
 }

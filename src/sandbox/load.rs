@@ -105,8 +105,9 @@ impl Engine {
             new_store(self.wasmtime(), state, LOAD_FUEL_MAX).map_err(anyhow::Error::from)?;
         let run = async {
             let guest = base.instantiate(&mut store).await?;
+            let handed = store.data().handed().clone();
             let load = guest.call_load(&mut store);
-            self.turns().run(self.loads(), load).await
+            self.turns().run(self.loads(), &handed, load).await
         };
         let limit = Duration::from_millis(LOAD_WALL_MS_MAX);
         match tokio::time::timeout(limit, run).await {

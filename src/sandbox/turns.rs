@@ -6,15 +6,20 @@
 //! - When all threads compute, the guest goes behind everything else that is ready.
 //! - Of one tenant's guests that compute for long, only as many compete for the threads as there
 //!   are threads, and they take turns. So others wait for two guests of somebody's, not for 128.
+//! - Those who are over at about the same time go on together ([`Turns::catch_up`], ADR 0024).
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::thread::ThreadId;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+
+use crate::host::Handed;
 
 /// Slices of fuel until a guest gives way for the first time when all threads compute: what nearly
 /// all are over within. One that has to wait in the middle takes a sandbox meanwhile, and comes back
@@ -22,11 +27,20 @@ use tokio::sync::Semaphore;
 const SLICES_FIRST: u32 = 8;
 /// The same for those that were not over then.
 const SLICES: u32 = 2;
-/// The same when a thread has nothing to do: also then connections, deadlines and clients that go
-/// away want to be looked at.
+/// The same when a thread has nothing to do, but the guest handed something out: whoever gets it may
+/// be waiting behind the guest, on the same thread.
 const SLICES_ALONE: u32 = 20;
+/// The same when it handed nothing out, some 20 ms: its deadline and its client, who may go away, are
+/// looked at between two turns. Each turn ends on another thread, with nothing of the guest in its cache.
+const SLICES_QUIET: u32 = 200;
 /// Turns until a guest that computes for long lets another of its tenant have them.
 const TURNS: u32 = 8;
+
+/// Waits of [`Turns::catch_up`] on one thread, one after the other in vain, after which nobody waits
+/// there for a while.
+const TRUST: u32 = 8;
+/// Guests that then end there from one that waits, to see whether it is worth it, to the next.
+const TRY: u64 = 32;
 
 /// What the guests of one engine know of each other.
 #[derive(Debug)]
@@ -34,6 +48,8 @@ pub(super) struct Turns {
     threads: usize,
     /// Guests that compute at this moment.
     computing: AtomicUsize,
+    /// Guests that compute for longer than a first turn.
+    long: AtomicUsize,
 }
 
 /// A tenant's part in the computing of those who compute for long. Cheap to clone.
@@ -62,12 +78,19 @@ fn threads() -> usize {
     Handle::try_current().map_or(1, |handle| handle.metrics().num_workers())
 }
 
-/// A guest that computes.
-struct Computing<'a>(&'a Turns);
+/// One of those who are counted, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
 
-impl Drop for Computing<'_> {
+impl<'a> Counted<'a> {
+    fn among(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.computing.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -77,24 +100,31 @@ impl Turns {
         Self {
             threads: threads(),
             computing: AtomicUsize::new(0),
+            long: AtomicUsize::new(0),
         }
     }
 
     /// Runs a call of a guest to its end.
     ///
     /// `guest` is pending only where a slice of fuel is used up: no host function suspends a guest.
-    pub(super) async fn run<F: Future>(&self, share: &Share, guest: F) -> F::Output {
+    pub(super) async fn run<F: Future>(
+        &self,
+        share: &Share,
+        handed: &Handed,
+        guest: F,
+    ) -> F::Output {
         let mut guest = pin!(guest);
         // Most are over after this.
-        if let Poll::Ready(output) = self.turn(guest.as_mut(), SLICES_FIRST).await {
+        if let Poll::Ready(output) = self.turn(guest.as_mut(), handed, SLICES_FIRST).await {
             return output;
         }
+        let _long = Counted::among(&self.long);
         loop {
             // Never closed.
             let _permit = share.permits.acquire().await.ok();
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
-                if let Poll::Ready(output) = self.turn(guest.as_mut(), SLICES).await {
+                if let Poll::Ready(output) = self.turn(guest.as_mut(), handed, SLICES).await {
                     return output;
                 }
             }
@@ -103,14 +133,20 @@ impl Turns {
 
     /// Lets a guest compute until it ends, or has to give way: after so many slices if all threads
     /// compute.
-    async fn turn<F: Future>(&self, mut guest: Pin<&mut F>, busy: u32) -> Poll<F::Output> {
+    async fn turn<F: Future>(
+        &self,
+        mut guest: Pin<&mut F>,
+        handed: &Handed,
+        busy: u32,
+    ) -> Poll<F::Output> {
+        handed.forget();
         let mut slices = 0;
         poll_fn(|_| {
-            let _computing = self.begin();
+            let _computing = Counted::among(&self.computing);
             loop {
                 let polled = guest.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                 slices += 1;
-                if polled.is_ready() || slices >= self.slices(busy) {
+                if polled.is_ready() || slices >= self.slices(handed, busy) {
                     return Poll::Ready(polled);
                 }
             }
@@ -118,16 +154,71 @@ impl Turns {
         .await
     }
 
-    fn begin(&self) -> Computing<'_> {
-        self.computing.fetch_add(1, Ordering::Relaxed);
-        Computing(self)
+    fn slices(&self, handed: &Handed, busy: u32) -> u32 {
+        let is_busy = self.computing.load(Ordering::Relaxed) >= self.threads;
+        match (is_busy, handed.is_set()) {
+            (true, _) => busy,
+            (false, true) => SLICES_ALONE,
+            (false, false) => SLICES_QUIET,
+        }
     }
 
-    fn slices(&self, busy: u32) -> u32 {
-        match self.computing.load(Ordering::Relaxed) < self.threads {
-            true => SLICES_ALONE,
-            false => busy,
+    /// For whoever has run a guest to its end and goes on with something else now, such as writing
+    /// its answer: waits until those who are ready on this thread have done the same.
+    ///
+    /// Not while somebody computes for long, who would be waited for as well, nor where nobody else
+    /// was ready the last times.
+    pub(super) async fn catch_up(&self) {
+        let here = Thread::ended();
+        if self.long.load(Ordering::Relaxed) > 0 || !here.is_worth_a_wait() {
+            return;
         }
+        tokio::task::yield_now().await;
+        here.waited();
+    }
+}
+
+/// What is known on a thread of those who caught up there.
+#[derive(Debug, Clone, Copy)]
+struct Thread {
+    id: ThreadId,
+    /// Guests that were run to their end.
+    ended: u64,
+    /// Waits in vain until it is not waited for a while.
+    trust: u32,
+}
+
+thread_local! {
+    static THREAD: Cell<Option<Thread>> = const { Cell::new(None) };
+}
+
+impl Thread {
+    /// This thread, where a guest was run to its end just now.
+    fn ended() -> Self {
+        let mut here = THREAD.get().unwrap_or_else(|| Self {
+            id: std::thread::current().id(),
+            ended: 0,
+            trust: TRUST,
+        });
+        here.ended += 1;
+        THREAD.set(Some(here));
+        here
+    }
+
+    fn is_worth_a_wait(&self) -> bool {
+        self.trust > 0 || self.ended.is_multiple_of(TRY)
+    }
+
+    /// Somebody has waited, who began when the thread was as `self` says.
+    fn waited(self) {
+        let Some(mut here) = THREAD.get() else { return };
+        // Whoever comes to itself on another thread was taken over by one that had nothing to do.
+        let is_worth = here.id == self.id && here.ended > self.ended;
+        here.trust = match is_worth {
+            true => TRUST,
+            false => here.trust.saturating_sub(1),
+        };
+        THREAD.set(Some(here));
     }
 }
 
@@ -168,7 +259,8 @@ mod tests {
     async fn guests_of_one_tenant_take_turns_and_another_tenants_comes_between() {
         let (turns, share, other) = (Turns::new(), Share::new(), Share::new());
         let noted = RefCell::new(String::new());
-        let run = |name, slices, share| turns.run(share, guest(name, slices, &noted));
+        let handed = Handed::default();
+        let run = |name, slices, share| turns.run(share, &handed, guest(name, slices, &noted));
         join_all([
             run('a', 40, &share),
             run('b', 40, &share),
@@ -190,17 +282,108 @@ mod tests {
         assert_eq!(runs(&without_z)[..6], [begin, turns].concat());
     }
 
+    /// A guest that hands something out in its slice of this number, if there is one.
+    async fn handing(slices: u32, when: Option<u32>, handed: &Handed, done: &Cell<u32>) {
+        poll_fn(|_| {
+            done.set(done.get() + 1);
+            if Some(done.get()) == when {
+                handed.set();
+            }
+            match done.get() < slices {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    /// Slices of the first turn of a guest beside whom a thread has nothing to do.
+    async fn alone(turns: &Turns, handed: &Handed, when: Option<u32>) -> u32 {
+        let done = Cell::new(0);
+        let mut guest = pin!(handing(1000, when, handed, &done));
+        assert!(
+            turns
+                .turn(guest.as_mut(), handed, SLICES)
+                .await
+                .is_pending()
+        );
+        assert_eq!(turns.computing.load(Ordering::Relaxed), 0);
+        done.get()
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_guest_goes_on_while_a_thread_has_nothing_to_do() {
-        let turns = Turns::new();
-        let noted = RefCell::new(String::new());
-        let mut alone = pin!(guest('a', 1000, &noted));
-        assert!(turns.turn(alone.as_mut(), SLICES).await.is_pending());
-        assert_eq!(noted.borrow().len(), SLICES_ALONE as usize);
-        let other = turns.begin();
-        assert!(turns.turn(alone.as_mut(), SLICES).await.is_pending());
-        assert_eq!(noted.borrow().len(), (SLICES_ALONE + SLICES) as usize);
+        let (turns, handed) = (Turns::new(), Handed::default());
+        assert_eq!(alone(&turns, &handed, None).await, SLICES_QUIET);
+        let other = Counted::among(&turns.computing);
+        let done = Cell::new(0);
+        let mut guest = pin!(handing(1000, None, &handed, &done));
+        let turn = turns.turn(guest.as_mut(), &handed, SLICES);
+        assert!(turn.await.is_pending());
+        assert_eq!(done.get(), SLICES);
         drop(other);
         assert_eq!(turns.computing.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_guest_that_handed_something_out_gives_way_sooner() {
+        let (turns, handed) = (Turns::new(), Handed::default());
+        assert_eq!(alone(&turns, &handed, Some(3)).await, SLICES_ALONE);
+        let late = SLICES_ALONE + 7;
+        assert_eq!(alone(&turns, &handed, Some(late)).await, late);
+        // What was handed out in an earlier turn has been seen to.
+        assert_eq!(alone(&turns, &handed, None).await, SLICES_QUIET);
+    }
+
+    /// Runs a guest of one slice, catches up, and notes its name in capitals.
+    async fn one(turns: &Turns, noted: &RefCell<String>, name: char) {
+        let (share, handed) = (Share::new(), Handed::default());
+        turns.run(&share, &handed, guest(name, 1, noted)).await;
+        turns.catch_up().await;
+        noted.borrow_mut().push(name.to_ascii_uppercase());
+    }
+
+    async fn noted_of_three(turns: &Turns) -> String {
+        let noted = RefCell::new(String::new());
+        join_all(['a', 'b', 'c'].map(|name| one(turns, &noted, name))).await;
+        noted.into_inner()
+    }
+
+    #[tokio::test]
+    async fn those_who_are_ready_go_on_together() {
+        let turns = Turns::new();
+        assert_eq!(noted_of_three(&turns).await, "abcABC");
+        let long = Counted::among(&turns.long);
+        let noted = noted_of_three(&turns).await;
+        assert_eq!(noted, "aAbBcC", "somebody computes for long");
+        drop(long);
+        assert_eq!(noted_of_three(&turns).await, "abcABC");
+    }
+
+    /// How often so many guests waited, one after the other.
+    async fn waits(turns: &Turns, guests: u32) -> u32 {
+        let noted = RefCell::new(String::new());
+        let mut waits = 0;
+        for _ in 0..guests {
+            let mut one = pin!(one(turns, &noted, 'a'));
+            poll_fn(|context| {
+                let polled = one.as_mut().poll(context);
+                waits += u32::from(polled.is_pending());
+                polled
+            })
+            .await;
+        }
+        waits
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_long_where_nobody_comes() {
+        let turns = Turns::new();
+        let guests = 10 * u32::try_from(TRY).unwrap();
+        assert_eq!(waits(&turns, guests).await, TRUST + 10);
+        // Others are found by the next that tries.
+        let noted = RefCell::new(String::new());
+        join_all((0..2 * TRY).map(|_| one(&turns, &noted, 'b'))).await;
+        assert_eq!(noted_of_three(&turns).await, "abcABC");
     }
 }
