@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::{Config, Observe};
 use crate::deploy::{Deploy, Images};
 use crate::dispatch::{Concurrency, Dispatch, Observers};
+use crate::heap;
 use crate::limits::IMAGE_IDLE_MS;
 use crate::metrics::Metrics;
 use crate::network::Network;
@@ -190,6 +191,9 @@ impl App {
                     () = tokio::time::sleep(IDLE_INTERVAL) => {}
                 }
                 let evicted = images.evict_idle(idle);
+                if evicted > 0 {
+                    heap::give_back();
+                }
                 tracing::debug!(evicted, "let go of idle images");
             }
         });

@@ -30,7 +30,7 @@ use self::stall::StallGuard;
 use crate::app::App;
 pub use crate::http::HttpSettings;
 use crate::http::{Http, Paths, answer_to_panic};
-use crate::limits;
+use crate::{heap, limits};
 
 mod stall;
 
@@ -157,6 +157,8 @@ impl Connections {
     /// Accepts connections for ever. Each listener has places of its own, so that a flood on one
     /// leaves the other reachable.
     async fn accept(&self, listener: &TcpListener, paths: Paths) {
+        // What was needed to make the paths, and everything else that is there by now.
+        heap::give_back();
         let paths = Arc::new(paths);
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {

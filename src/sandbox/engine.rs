@@ -1,26 +1,27 @@
 //! The one engine of a server: wasmtime's configuration, and the guest compiled once.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig,
 };
 
+use self::cache::{Base, Cache};
 use super::guest::GuestPre;
 use super::overlay::Overlay;
 use super::trim::Trim;
 use super::turns::{Share, Turns};
-use super::{image, snapshot};
-use crate::heap;
+use super::{image, memory_file, snapshot};
 use crate::host::{self, State};
 use crate::limits::{Limits, OVERLAY_BYTES_MAX, OWN_IMAGES_MAX, SNAPSHOT_BYTES_MAX};
+
+mod cache;
 
 /// The world with all code of the guest; it imports the image as a core module.
 const COMPONENT: &[u8] = include_bytes!("../../guest/artifact/component.wasm");
@@ -45,8 +46,6 @@ const BASE_FILE: &str = "base.wasm";
 const FLOOR_SPARE_BYTES: usize = 1 << 20;
 /// Alignment of the place where an overlay is put, in bytes.
 const STAGE_ALIGN: usize = 16;
-/// How often making an image's file is tried.
-const FILE_TRIES: usize = 10;
 /// The engine's tables of functions, none of which is larger than a page: so they are wiped, and
 /// the kernel is not asked what was written (`guest/link/src/tables.rs`).
 const TABLES: u32 = 2;
@@ -82,8 +81,8 @@ pub struct Engine {
 struct Inner {
     compiled: Compiled,
     cache: Cache,
-    /// The memory of a guest with its JavaScript runtime built, which overlays are made against.
-    base: Vec<u8>,
+    base: Base,
+    /// Size of the engine snapshot, in bytes.
     base_bytes: usize,
     /// The floor of each domain that is in use.
     floors: Mutex<HashMap<Domain, Weak<Floor>>>,
@@ -128,10 +127,7 @@ impl Engine {
     pub async fn new(config: &EngineConfig) -> Result<Self> {
         let reset = choose_reset(config.objection.as_deref());
         let engine = wasmtime::Engine::new(&wasmtime_config(config, &reset))?;
-        let cache = Cache {
-            folder: config.cache.clone(),
-            key: key(&engine),
-        };
+        let cache = Cache::new(config.cache.clone(), key(&engine));
         let component = cache.component(&engine, || compiler(config, &reset))?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
@@ -151,7 +147,7 @@ impl Engine {
         };
         Ok(Self {
             inner: Arc::new(Inner {
-                base: snapshot::decode(&image)?,
+                base: cache.base(&image)?,
                 base_bytes: image.len(),
                 compiled,
                 cache,
@@ -190,7 +186,7 @@ impl Engine {
     /// Changes with everything that snapshots depend on: a snapshot taken by an engine with
     /// another key must not be used.
     pub fn key(&self) -> &str {
-        &self.inner.cache.key
+        self.inner.cache.key()
     }
 
     /// Size of the engine snapshot, in bytes.
@@ -231,9 +227,12 @@ impl Engine {
     }
 
     /// What a memory that begins at `address` has beyond the engine snapshot.
-    pub(super) fn overlay(&self, address: u32, memory: &[u8]) -> Overlay {
+    ///
+    /// # Errors
+    /// As [`Base::map`].
+    pub(super) fn overlay(&self, address: u32, memory: &[u8]) -> Result<Overlay> {
         let address = usize::try_from(address).unwrap_or(usize::MAX);
-        Overlay::between(&self.inner.base, address, memory)
+        Ok(Overlay::between(&self.inner.base.map()?, address, memory))
     }
 
     /// Whether an overlay can be applied to the floor, and is small enough that it should.
@@ -250,13 +249,15 @@ impl Engine {
     }
 
     fn floor_bytes(&self) -> usize {
-        self.inner.base.len() + FLOOR_SPARE_BYTES
+        self.inner.base.bytes() + FLOOR_SPARE_BYTES
     }
 
     /// An image with the whole memory of a deployment. Blocks.
     pub(super) fn own_image(&self, overlay: &Overlay) -> Result<GuestPre> {
-        let memory = overlay.apply(&self.inner.base, self.floor_bytes());
-        self.inner.compiled.image(&snapshot::encode(0, &memory))
+        let memory = overlay.apply(&self.inner.base.map()?, self.floor_bytes());
+        let image = snapshot::encode(0, &memory);
+        drop(memory);
+        self.inner.compiled.image(&image)
     }
 
     /// The number of this invocation, among all that the engine has seen.
@@ -286,20 +287,18 @@ impl Inner {
     /// makes another image, although all have their bytes in common.
     fn mapped(&self, name: &str, spare: usize) -> Result<GuestPre> {
         let module = self.cache.module(&self.compiled.engine, name, || {
-            let mut memory = self.base.clone();
+            let mut memory = self.base.map()?.to_vec();
             memory.resize(memory.len() + spare, 0);
-            snapshot::encode(0, &memory)
+            Ok(snapshot::encode(0, &memory))
         })?;
         self.compiled.ready(&module)
     }
 }
 
 impl Compiled {
-    /// Makes an image ready that has a file in memory to be mapped from.
+    /// Makes an image ready that is mapped from a file in memory.
     fn image(&self, image: &[u8]) -> Result<GuestPre> {
-        let module = Module::new(&self.engine, image)?;
-        make_file(&module)?;
-        self.ready(&module)
+        self.ready(&mapped_module(&self.engine, image)?)
     }
 
     /// Everything that can be decided before the first sandbox of an image.
@@ -310,19 +309,15 @@ impl Compiled {
     }
 }
 
-/// Makes the file in memory that an image is mapped from; left alone, wasmtime makes it in the
-/// first instantiation, where a failure would be an invocation's.
-///
-/// Sealing the file fails with EBUSY when the kernel has one of its pages in hand for another
-/// purpose, which happens under load. It waits a while before it says so; so do we, by asking again.
-fn make_file(image: &Module) -> Result<()> {
-    for _ in 1..FILE_TRIES {
-        match image.initialize_copy_on_write_image() {
-            Ok(()) => return Ok(()),
-            Err(error) => tracing::info!(%error, "making an image's file once more"),
-        }
-    }
-    Ok(image.initialize_copy_on_write_image()?)
+/// An image as a module that is mapped from a file in memory, its data too: wasmtime makes a file of
+/// the data alone, and keeps a copy of it beside that.
+fn mapped_module(engine: &wasmtime::Engine, image: &[u8]) -> Result<Module> {
+    let compiled = engine.precompile_module(image)?;
+    let file = memory_file::holding("ampoule-image", &compiled)?;
+    drop(compiled);
+    // SAFETY: the file holds what this engine compiled just now, and nobody can write to it.
+    #[expect(unsafe_code, reason = "compiled code is trusted as this program is")]
+    Ok(unsafe { Module::deserialize_open_file(engine, file) }?)
 }
 
 fn choose_reset(objection: Option<&str>) -> Reset {
@@ -415,85 +410,6 @@ fn key(engine: &wasmtime::Engine) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-/// Compiled code on disk, named by key.
-struct Cache {
-    folder: PathBuf,
-    key: String,
-}
-
-impl Cache {
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{}-{name}", self.key))
-    }
-
-    fn read(&self, name: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.path(name)).ok()
-    }
-
-    /// Writes through a temporary file, so that no reader meets half of one.
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path(name);
-        std::fs::create_dir_all(&self.folder)
-            .with_context(|| format!("cannot make the cache folder {}", self.folder.display()))?;
-        // A name of its own: others may be writing the same file.
-        let write = || {
-            let mut draft = tempfile::NamedTempFile::new_in(&self.folder)?;
-            draft.write_all(bytes)?;
-            draft.persist(&path).map_err(|error| error.error)
-        };
-        write()
-            .map(drop)
-            .with_context(|| format!("cannot write {}", path.display()))
-    }
-
-    fn component(
-        &self,
-        engine: &wasmtime::Engine,
-        compiler: impl FnOnce() -> Result<wasmtime::Engine>,
-    ) -> Result<Component> {
-        let path = self.path("engine.cwasm");
-        // SAFETY: the file is one that `write` put there, and the cache folder belongs to
-        // the server, as `EngineConfig::cache` says. A file of another version is refused.
-        #[expect(unsafe_code, reason = "compiled code is trusted as this program is")]
-        let load = || unsafe { Component::deserialize_file(engine, &path) };
-        self.load_or_compile("engine.cwasm", load, || {
-            tracing::info!("compiling the engine, once");
-            Ok(compiler()?.precompile_component(COMPONENT)?)
-        })
-    }
-
-    /// An image that is mapped from its file, which is made if it is not there.
-    fn module(
-        &self,
-        engine: &wasmtime::Engine,
-        name: &str,
-        image: impl FnOnce() -> Vec<u8>,
-    ) -> Result<Module> {
-        let path = self.path(name);
-        // SAFETY: as in `component`.
-        #[expect(unsafe_code, reason = "as in `component`")]
-        let load = || unsafe { Module::deserialize_file(engine, &path) };
-        self.load_or_compile(name, load, || Ok(engine.precompile_module(&image())?))
-    }
-
-    fn load_or_compile<T>(
-        &self,
-        name: &str,
-        load: impl Fn() -> wasmtime::Result<T>,
-        compile: impl FnOnce() -> Result<Vec<u8>>,
-    ) -> Result<T> {
-        if self.path(name).exists() {
-            match load() {
-                Ok(loaded) => return Ok(loaded),
-                Err(error) => tracing::warn!(%error, name, "what was compiled is not usable"),
-            }
-        }
-        self.write(name, &compile()?)?;
-        heap::give_back();
-        Ok(load()?)
-    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) files: Option<PathBuf>,
     overlay: Overlay,
     floor: Arc<Floor>,
-    own: RwLock<Option<GuestPre>>,
+    own: RwLock<Option<Arc<GuestPre>>>,
     /// Whether memory of its own is being made.
     is_making: AtomicBool,
     heat: Heat,
@@ -48,8 +48,8 @@ pub(super) struct Inner {
 
 impl Image {
     /// Makes an image from a snapshot that the same engine took. Blocks a millisecond or two for
-    /// the first of a domain, and some tens of them if the snapshot is so large that it gets
-    /// memory of its own at once.
+    /// the first of a domain, and some more if the snapshot is so large that it gets memory of its
+    /// own at once.
     ///
     /// # Errors
     /// If the snapshot is not one of this engine, or is damaged, or its memory cannot be made.
@@ -105,18 +105,18 @@ impl Image {
 }
 
 impl Inner {
-    fn own(&self) -> Option<GuestPre> {
+    fn own(&self) -> Option<Arc<GuestPre>> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         own.clone()
     }
 
-    fn set_own(&self, pre: Option<GuestPre>) {
+    fn set_own(&self, pre: Option<Arc<GuestPre>>) {
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = pre;
     }
 
-    /// Blocks some tens of milliseconds, most of them while the kernel seals a file.
+    /// Blocks some milliseconds.
     fn make_own(&self) -> Result<()> {
-        self.set_own(Some(self.engine.own_image(&self.overlay)?));
+        self.set_own(Some(Arc::new(self.engine.own_image(&self.overlay)?)));
         Ok(())
     }
 

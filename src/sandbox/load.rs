@@ -159,7 +159,7 @@ impl Attempt {
             )));
         }
         Ok(Loaded {
-            snapshot: engine.overlay(address, &memory).encode(),
+            snapshot: engine.overlay(address, &memory)?.encode(),
             per_request,
             log: self.log,
         })

@@ -3,7 +3,7 @@
 //! In reading order: [`engine`] configures wasmtime and compiles the guest once, [`snapshot`]
 //! turns a guest's memory into an image module, [`guest`] calls it, [`overlay`] is what a deployment's has beyond the
 //! engine's, [`image`] is a deployment ready to run, [`invoke`] runs one invocation, [`load`] takes a deployment's snapshot, [`outcome`] says how
-//! either ended, [`turns`] decides who computes, [`paging`] watches what could undo the isolation of reused memory, [`probe`] takes
+//! either ended, [`turns`] decides who computes, [`memory_file`] holds what images are mapped from, [`paging`] watches what could undo the isolation of reused memory, [`probe`] takes
 //! an invocation apart for the benches.
 
 pub mod engine;
@@ -11,6 +11,7 @@ mod guest;
 pub mod image;
 pub mod invoke;
 pub mod load;
+mod memory_file;
 pub mod outcome;
 mod overlay;
 pub mod paging;

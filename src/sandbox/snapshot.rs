@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use wasm_encoder::{
     ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, Module,
 };
-use wasmparser::{Data, DataKind, Operator, Parser, Payload};
+use wasmparser::{Data, DataKind, MemorySectionReader, Operator, Parser, Payload};
 
 /// A WebAssembly page.
 const WASM_PAGE: usize = 64 << 10;
@@ -59,6 +59,26 @@ fn runs(start: usize, memory: &[u8]) -> Vec<(usize, usize)> {
     runs
 }
 
+/// Size of the memory that an image defines, in bytes.
+///
+/// # Errors
+/// If it is not an image.
+pub fn memory_bytes(image: &[u8]) -> Result<usize> {
+    for payload in Parser::new(0).parse_all(image) {
+        if let Payload::MemorySection(section) = payload? {
+            return declared_bytes(section);
+        }
+    }
+    bail!("an image without memory")
+}
+
+fn declared_bytes(section: MemorySectionReader<'_>) -> Result<usize> {
+    let declared = section.into_iter().next();
+    let pages = declared.context("an image without memory")??.initial;
+    let bytes = usize::try_from(pages)?.checked_mul(WASM_PAGE);
+    bytes.context("an image too large")
+}
+
 /// The memory that an image defines, from address 0 to its end.
 ///
 /// # Errors
@@ -67,12 +87,7 @@ pub fn decode(image: &[u8]) -> Result<Vec<u8>> {
     let mut memory = Vec::new();
     for payload in Parser::new(0).parse_all(image) {
         match payload? {
-            Payload::MemorySection(section) => {
-                let declared = section.into_iter().next();
-                let pages = declared.context("an image without memory")??.initial;
-                let bytes = usize::try_from(pages)?.checked_mul(WASM_PAGE);
-                memory.resize(bytes.context("an image too large")?, 0);
-            }
+            Payload::MemorySection(section) => memory.resize(declared_bytes(section)?, 0),
             Payload::DataSection(section) => {
                 for data in section {
                     fill(&mut memory, &data?)?;
@@ -100,7 +115,7 @@ fn fill(memory: &mut [u8], data: &Data<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAGE, WASM_PAGE, decode, encode, runs};
+    use super::{PAGE, WASM_PAGE, decode, encode, memory_bytes, runs};
 
     #[test]
     fn what_was_encoded_is_decoded() {
@@ -115,6 +130,9 @@ mod tests {
         assert!(memory[4096 + 16..][..data.len()] == data);
         assert!(memory[..4096 + 16].iter().all(|byte| *byte == 0));
         assert!(decode(b"no image").is_err());
+        assert_eq!(memory_bytes(&encode(0, &memory)).unwrap(), memory.len());
+        memory_bytes(b"no image").unwrap_err();
+        memory_bytes(b"\0asm\x01\0\0\0").unwrap_err();
     }
 
     #[test]

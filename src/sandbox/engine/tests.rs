@@ -35,7 +35,7 @@ fn sample(engine: &wasmtime::Engine, address: usize, bytes: usize) -> Sample {
     let mut memory = vec![0; (address + bytes).next_multiple_of(WASM_PAGE)];
     memory[address..address + bytes].copy_from_slice(&data);
     Sample {
-        module: Module::new(engine, encoded).unwrap(),
+        module: mapped_module(engine, &encoded).unwrap(),
         memory,
     }
 }
