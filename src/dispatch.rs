@@ -312,7 +312,7 @@ impl Dispatch {
         let id = account.deployment.id;
         let promised = invocation.promised.clone();
         let refusal = account.refusal.clone();
-        let invoked = image.clone();
+        let (invoked, share) = (image.clone(), invocation.share.clone());
         let running = async move {
             let finished = invoked.invoke(invocation).await;
             account.close(&finished).await;
@@ -330,7 +330,7 @@ impl Dispatch {
                 return Ok(answer(head, Some(attended.go_on()), record));
             }
         };
-        image.catch_up().await;
+        image.catch_up(&share).await;
         let record = Record {
             refusal,
             _account: Some(account),

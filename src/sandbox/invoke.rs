@@ -147,14 +147,14 @@ impl Image {
         }
     }
 
-    /// For whoever has an invocation that ended, and passes its answer on now: waits until others of
-    /// this engine that are about to end have come as far, so that their answers are written one right
+    /// For whoever has an invocation that ended, and passes its answer on now: waits until others of the
+    /// same tenant that are about to end have come as far, so that their answers are written one right
     /// after the other (ADR 0024).
     ///
     /// # Cancel safety
     /// Safe: it only waits.
-    pub async fn catch_up(&self) {
-        self.inner.engine.turns().catch_up().await;
+    pub async fn catch_up(&self, share: &Share) {
+        self.inner.engine.turns().catch_up(share).await;
     }
 
     /// A store with what an invocation brings along, and the meter to be written on.

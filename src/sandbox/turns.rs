@@ -41,6 +41,9 @@ const TURNS: u32 = 8;
 const TRUST: u32 = 8;
 /// Guests that then end there from one that waits, to see whether it is worth it, to the next.
 const TRY: u64 = 32;
+/// Guests of others that end on a thread, one after the other, until the last one's tenant is the one
+/// whose guests may wait there.
+const OTHERS: u32 = 32;
 
 /// What the guests of one engine know of each other.
 #[derive(Debug)]
@@ -64,6 +67,11 @@ impl Share {
         Self {
             permits: Arc::new(Semaphore::new(threads())),
         }
+    }
+
+    /// Tells it from those of other tenants.
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.permits).addr()
     }
 }
 
@@ -163,13 +171,15 @@ impl Turns {
         }
     }
 
-    /// For whoever has run a guest to its end and goes on with something else now, such as writing
-    /// its answer: waits until those who are ready on this thread have done the same.
+    /// For whoever has run a guest of a tenant to its end and goes on with something else now, such as
+    /// writing its answer: waits until those who are ready on this thread have done the same.
     ///
-    /// Not while somebody computes for long, who would be waited for as well, nor where nobody else
-    /// was ready the last times.
-    pub(super) async fn catch_up(&self) {
-        let here = Thread::ended();
+    /// Not while somebody computes for long, who would be waited for as well; nor where nobody else of
+    /// the tenant was ready the last times, so that nobody waits for the many of somebody else.
+    pub(super) async fn catch_up(&self, share: &Share) {
+        let Some(here) = Thread::ended(share.address()) else {
+            return;
+        };
         if self.long.load(Ordering::Relaxed) > 0 || !here.is_worth_a_wait() {
             return;
         }
@@ -182,8 +192,12 @@ impl Turns {
 #[derive(Debug, Clone, Copy)]
 struct Thread {
     id: ThreadId,
-    /// Guests that were run to their end.
+    /// The one tenant whose guests may wait, by its share.
+    tenant: usize,
+    /// Guests of it that were run to their end.
     ended: u64,
+    /// Guests of others that were since.
+    others: u32,
     /// Waits in vain until it is not waited for a while.
     trust: u32,
 }
@@ -193,16 +207,29 @@ thread_local! {
 }
 
 impl Thread {
-    /// This thread, where a guest was run to its end just now.
-    fn ended() -> Self {
-        let mut here = THREAD.get().unwrap_or_else(|| Self {
+    /// This thread, where a guest of a tenant was run to its end just now; none if it is not the one
+    /// whose guests may wait.
+    fn ended(tenant: usize) -> Option<Self> {
+        let anew = || Self {
             id: std::thread::current().id(),
+            tenant,
             ended: 0,
+            others: 0,
             trust: TRUST,
-        });
+        };
+        let mut here = THREAD.get().unwrap_or_else(anew);
+        if here.tenant != tenant {
+            here.others += 1;
+            if here.others < OTHERS {
+                THREAD.set(Some(here));
+                return None;
+            }
+            here = anew();
+        }
         here.ended += 1;
+        here.others = 0;
         THREAD.set(Some(here));
-        here
+        Some(here)
     }
 
     fn is_worth_a_wait(&self) -> bool {
@@ -213,8 +240,8 @@ impl Thread {
     fn waited(self) {
         let Some(mut here) = THREAD.get() else { return };
         // Whoever comes to itself on another thread was taken over by one that had nothing to do.
-        let is_worth = here.id == self.id && here.ended > self.ended;
-        here.trust = match is_worth {
+        let is_same = here.id == self.id && here.tenant == self.tenant;
+        here.trust = match is_same && here.ended > self.ended {
             true => TRUST,
             false => here.trust.saturating_sub(1),
         };
@@ -336,36 +363,57 @@ mod tests {
     }
 
     /// Runs a guest of one slice, catches up, and notes its name in capitals.
-    async fn one(turns: &Turns, noted: &RefCell<String>, name: char) {
-        let (share, handed) = (Share::new(), Handed::default());
-        turns.run(&share, &handed, guest(name, 1, noted)).await;
-        turns.catch_up().await;
+    async fn one(turns: &Turns, share: &Share, noted: &RefCell<String>, name: char) {
+        let handed = Handed::default();
+        turns.run(share, &handed, guest(name, 1, noted)).await;
+        turns.catch_up(share).await;
         noted.borrow_mut().push(name.to_ascii_uppercase());
     }
 
-    async fn noted_of_three(turns: &Turns) -> String {
+    async fn noted_of_three(turns: &Turns, share: &Share) -> String {
         let noted = RefCell::new(String::new());
-        join_all(['a', 'b', 'c'].map(|name| one(turns, &noted, name))).await;
+        join_all(['a', 'b', 'c'].map(|name| one(turns, share, &noted, name))).await;
         noted.into_inner()
     }
 
     #[tokio::test]
     async fn those_who_are_ready_go_on_together() {
-        let turns = Turns::new();
-        assert_eq!(noted_of_three(&turns).await, "abcABC");
+        let (turns, share) = (Turns::new(), Share::new());
+        assert_eq!(noted_of_three(&turns, &share).await, "abcABC");
         let long = Counted::among(&turns.long);
-        let noted = noted_of_three(&turns).await;
+        let noted = noted_of_three(&turns, &share).await;
         assert_eq!(noted, "aAbBcC", "somebody computes for long");
         drop(long);
-        assert_eq!(noted_of_three(&turns).await, "abcABC");
+        assert_eq!(noted_of_three(&turns, &share).await, "abcABC");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_the_many_of_somebody_else() {
+        let (turns, many, few) = (Turns::new(), Share::new(), Share::new());
+        let noted = RefCell::new(String::new());
+        let run = |share, name| one(&turns, share, &noted, name);
+        join_all([
+            run(&many, 'a'),
+            run(&few, 'z'),
+            run(&many, 'b'),
+            run(&many, 'c'),
+        ])
+        .await;
+        assert_eq!(noted.take(), "azZbcABC");
+        // Until the others are the ones who are many.
+        for _ in 1..OTHERS {
+            run(&few, 'z').await;
+        }
+        assert_eq!(noted_of_three(&turns, &few).await, "abcABC");
+        assert_eq!(noted_of_three(&turns, &many).await, "aAbBcC");
     }
 
     /// How often so many guests waited, one after the other.
-    async fn waits(turns: &Turns, guests: u32) -> u32 {
+    async fn waits(turns: &Turns, share: &Share, guests: u32) -> u32 {
         let noted = RefCell::new(String::new());
         let mut waits = 0;
         for _ in 0..guests {
-            let mut one = pin!(one(turns, &noted, 'a'));
+            let mut one = pin!(one(turns, share, &noted, 'a'));
             poll_fn(|context| {
                 let polled = one.as_mut().poll(context);
                 waits += u32::from(polled.is_pending());
@@ -378,12 +426,12 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_for_long_where_nobody_comes() {
-        let turns = Turns::new();
+        let (turns, share) = (Turns::new(), Share::new());
         let guests = 10 * u32::try_from(TRY).unwrap();
-        assert_eq!(waits(&turns, guests).await, TRUST + 10);
+        assert_eq!(waits(&turns, &share, guests).await, TRUST + 10);
         // Others are found by the next that tries.
         let noted = RefCell::new(String::new());
-        join_all((0..2 * TRY).map(|_| one(&turns, &noted, 'b'))).await;
-        assert_eq!(noted_of_three(&turns).await, "abcABC");
+        join_all((0..2 * TRY).map(|_| one(&turns, &share, &noted, 'b'))).await;
+        assert_eq!(noted_of_three(&turns, &share).await, "abcABC");
     }
 }
