@@ -324,30 +324,22 @@ mod tests {
         .await;
     }
 
-    /// Slices of the first turn of a guest beside whom a thread has nothing to do.
-    async fn alone(turns: &Turns, handed: &Handed, when: Option<u32>) -> u32 {
-        let done = Cell::new(0);
+    /// Slices of the first turn of a guest that goes on for long.
+    async fn first_turn(turns: &Turns, handed: &Handed, when: Option<u32>) -> u32 {
+        let (done, computing) = (Cell::new(0), turns.computing.load(Ordering::Relaxed));
         let mut guest = pin!(handing(1000, when, handed, &done));
-        assert!(
-            turns
-                .turn(guest.as_mut(), handed, SLICES)
-                .await
-                .is_pending()
-        );
-        assert_eq!(turns.computing.load(Ordering::Relaxed), 0);
+        let turn = turns.turn(guest.as_mut(), handed, SLICES);
+        assert!(turn.await.is_pending());
+        assert_eq!(turns.computing.load(Ordering::Relaxed), computing);
         done.get()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_guest_goes_on_while_a_thread_has_nothing_to_do() {
         let (turns, handed) = (Turns::new(), Handed::default());
-        assert_eq!(alone(&turns, &handed, None).await, SLICES_QUIET);
+        assert_eq!(first_turn(&turns, &handed, None).await, SLICES_QUIET);
         let other = Counted::among(&turns.computing);
-        let done = Cell::new(0);
-        let mut guest = pin!(handing(1000, None, &handed, &done));
-        let turn = turns.turn(guest.as_mut(), &handed, SLICES);
-        assert!(turn.await.is_pending());
-        assert_eq!(done.get(), SLICES);
+        assert_eq!(first_turn(&turns, &handed, None).await, SLICES);
         drop(other);
         assert_eq!(turns.computing.load(Ordering::Relaxed), 0);
     }
@@ -355,11 +347,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_guest_that_handed_something_out_gives_way_sooner() {
         let (turns, handed) = (Turns::new(), Handed::default());
-        assert_eq!(alone(&turns, &handed, Some(3)).await, SLICES_ALONE);
+        assert_eq!(first_turn(&turns, &handed, Some(3)).await, SLICES_ALONE);
         let late = SLICES_ALONE + 7;
-        assert_eq!(alone(&turns, &handed, Some(late)).await, late);
+        assert_eq!(first_turn(&turns, &handed, Some(late)).await, late);
         // What was handed out in an earlier turn has been seen to.
-        assert_eq!(alone(&turns, &handed, None).await, SLICES_QUIET);
+        assert_eq!(first_turn(&turns, &handed, None).await, SLICES_QUIET);
     }
 
     /// Runs a guest of one slice, catches up, and notes its name in capitals.

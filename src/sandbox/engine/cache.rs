@@ -13,6 +13,9 @@ use super::COMPONENT;
 use crate::heap;
 use crate::sandbox::snapshot;
 
+/// The memory that the engine snapshot defines, as it is.
+const BASE_MEMORY: &str = "base.memory";
+
 /// Compiled code on disk, named by key.
 pub(super) struct Cache {
     folder: PathBuf,
@@ -86,11 +89,11 @@ impl Cache {
 
     /// The memory that the engine snapshot defines, in a file of its own.
     pub(super) fn base(&self, image: &[u8]) -> Result<Base> {
-        let path = self.path("base.memory");
+        let path = self.path(BASE_MEMORY);
         let bytes = snapshot::memory_bytes(image)?;
         let is_there = |found: std::fs::Metadata| found.len() == bytes as u64;
         if !std::fs::metadata(&path).is_ok_and(is_there) {
-            self.write("base.memory", &snapshot::decode(image)?)?;
+            self.write(BASE_MEMORY, &snapshot::decode(image)?)?;
         }
         let file = File::open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
@@ -131,7 +134,7 @@ impl Base {
     /// The memory, for as long as it is looked at.
     ///
     /// # Errors
-    /// If the system maps no more files.
+    /// If the system maps no more files, or somebody cut the file off.
     pub(super) fn map(&self) -> Result<Mmap> {
         // SAFETY: the file is one that `Cache::write` put there, and nobody changes it: who writes
         // another puts it in its place, and the cache folder belongs to the server.
