@@ -41,7 +41,7 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="\
 -L /usr/lib/wasm32-wasi \
 -C link-arg=-lwasi-emulated-signal -C link-arg=-lwasi-emulated-process-clocks \
 -C link-arg=--stack-first -C link-arg=-zstack-size=$stack \
--C link-arg=--export=AMPOULE_SCRATCH -C link-arg=--export=__stack_pointer \
+-C link-arg=--export=AMPOULE_HOT -C link-arg=--export=__stack_pointer \
 --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$target=/target --remap-path-prefix=$here=/guest"
 "$cargo" build --manifest-path "$here/Cargo.toml" --locked --release --target wasm32-wasip1 \
     --target-dir "$target" -Zbuild-std=std,panic_abort

@@ -277,6 +277,7 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) 
     )?;
     let of = Rc::clone(host);
     define(ctx, native, "done", move || of.is_done.set(true))?;
+    define(ctx, native, "makeHot", |_object: Object<'_>| {})?;
     let of = Rc::clone(host);
     define(
         ctx,
@@ -290,14 +291,31 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) 
     define(ctx, native, "bodyJson", move |ctx: Ctx<'js>| {
         ctx.json_parse(of.content.as_str())
     })?;
-    for name in ["fieldName", "fieldTable", "fieldsText", "isFieldValue"] {
+    for name in [
+        "fieldName",
+        "fieldTable",
+        "fieldsText",
+        "inspectPlain",
+        "isFieldValue",
+        "putField",
+        "queryTable",
+        "respondPlain",
+    ] {
         // The layer does itself what it gets no answer to.
         define(ctx, native, name, |_text: Value<'js>| {})?;
     }
+    native.set("listen", eval::<Value<'js>>(ctx, LISTEN, "listen")?)?;
     define(ctx, native, "jsonText", |value: Value<'js>| {
         value.ctx().clone().json_stringify(value)
     })
 }
+
+/// What the guest does without a promise of the listeners' answers.
+const LISTEN: &str = "(promise, fulfilled, rejected) => {
+    if (!(promise instanceof Promise)) return false;
+    promise.then(fulfilled, rejected);
+    return true;
+}";
 
 fn module_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) -> JsResult<()> {
     define(ctx, native, "touched", |_what: Value<'js>| {})?;

@@ -12,6 +12,8 @@ void *ampoule_calloc(size_t count, size_t size);
 void *ampoule_realloc(void *block, size_t size);
 void ampoule_free(void *block);
 size_t ampoule_usable_size(const void *block);
+// Zeros beside what every invocation writes to anyway (src/hot.rs); never to be freed.
+void *ampoule_hot_calloc(size_t size);
 
 // The same, read from the header of a small block (src/heap.rs): QuickJS asks it of every one.
 static inline size_t ampoule_usable(const void *block)

@@ -1,5 +1,6 @@
 // Appended to quickjs.c after parse.c: header sections (RFC 9110, RFC 9112), as guest/js/src/fields.js
-// checks, lowers and reads them, for the cases that nearly all are. For the others, and for what is
+// checks, lowers and reads them, and queries, as guest/js/src/querystring.js reads them, for the cases
+// that nearly all are. For the others, and for what is
 // wrong, these answer `undefined`, and it is done there.
 
 // Longest name of a field that is read here, in bytes.
@@ -13,9 +14,34 @@ static inline bool is_token_char(uint8_t c)
     return c < 0x80 && (allowed[c >> 5] >> (c & 31) & 1);
 }
 
+static inline bool is_ascii(const uint8_t *text, uint32_t len)
+{
+    const uint64_t high = 0x8080808080808080;
+    uint64_t bytes, all = 0;
+
+    for(; len >= 8; len -= 8, text += 8) {
+        memcpy(&bytes, text, 8);
+        all |= bytes;
+    }
+    for(; len > 0; len--)
+        all |= *text++;
+    return !(all & high);
+}
+
 static inline bool is_value_char(uint8_t c)
 {
     return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+static inline bool is_value(const uint8_t *text, uint32_t len)
+{
+    uint32_t i;
+
+    for(i = 0; i < len; i++) {
+        if (!is_value_char(text[i]))
+            return false;
+    }
+    return true;
 }
 
 static inline JSString *narrow_string(JSValueConst value)
@@ -60,17 +86,38 @@ static JSValue field_name(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 static JSValue is_field_value(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     JSString *given = narrow_string(argv[0]);
-    const uint8_t *text;
-    uint32_t i;
 
-    if (!given)
+    return given ? js_bool(is_value(str8(given), given->len)) : JS_UNDEFINED;
+}
+
+// Sets a field in a table, in place of what has its name: the lower-case name. The value is a string
+// or a whole number.
+static JSValue put_field(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    JSString *name = narrow_string(argv[1]), *text;
+    uint8_t lower[FIELD_NAME_MAX];
+    JSValue value, result;
+    JSAtom atom;
+
+    if (!name || name->len == 0 || name->len > FIELD_NAME_MAX ||
+        !lower_name(str8(name), name->len, lower))
         return JS_UNDEFINED;
-    text = str8(given);
-    for(i = 0; i < given->len; i++) {
-        if (!is_value_char(text[i]))
-            return JS_FALSE;
+    value = JS_VALUE_GET_TAG(argv[2]) == JS_TAG_INT ? JS_ToString(ctx, argv[2]) : js_dup(argv[2]);
+    text = narrow_string(value);
+    if (!text || !is_value(str8(text), text->len)) {
+        JS_FreeValue(ctx, value);
+        return JS_UNDEFINED;
     }
-    return JS_TRUE;
+    atom = JS_NewAtomLen(ctx, (const char *)lower, name->len);
+    if (atom == JS_ATOM_NULL) {
+        JS_FreeValue(ctx, value);
+        return JS_EXCEPTION;
+    }
+    result = JS_EXCEPTION;
+    if (JS_DefinePropertyValue(ctx, argv[0], atom, value, JS_PROP_C_W_E) >= 0)
+        result = JS_AtomToString(ctx, atom);
+    JS_FreeAtom(ctx, atom);
+    return result;
 }
 
 static inline bool is_field_space(uint8_t c)
@@ -174,19 +221,81 @@ static JSValue fields_text(JSContext *ctx, JSValueConst this_val, int argc, JSVa
     return string_buffer_end(&out);
 }
 
-// Adds the natives `fieldName`, `isFieldValue`, `fieldTable` and `fieldsText`.
+// `key=value`, or `key` alone, as a property; false if there is one already.
+static bool read_pair(JSContext *ctx, JSObject *table, const uint8_t *part, const uint8_t *end)
+{
+    const uint8_t *equals = memchr(part, '=', end - part);
+    const uint8_t *key_end = equals ? equals : end, *start = equals ? equals + 1 : end;
+    JSAtom key = JS_NewAtomLen(ctx, (const char *)part, key_end - part);
+    JSProperty *property;
+    JSValue value;
+
+    if (key == JS_ATOM_NULL)
+        return false;
+    property = find_own_property1(table, key) ? NULL :
+        add_property(ctx, table, key, JS_PROP_C_W_E);
+    JS_FreeAtom(ctx, key);
+    if (!property)
+        return false;
+    property->u.value = JS_UNDEFINED;
+    value = js_new_string8_len(ctx, (const char *)start, end - start);
+    if (JS_IsException(value))
+        return false;
+    property->u.value = value;
+    return true;
+}
+
+// Most keys of a query, as in querystring.js.
+#define QUERY_KEYS_MAX 1000
+
+// The values of a query by their keys; undefined if something in it is encoded, or a key comes twice.
+static JSValue query_table(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    JSString *given = narrow_string(argv[0]);
+    const uint8_t *part, *end, *text_end;
+    JSValue table;
+    int count = 0;
+
+    if (!given || !is_ascii(str8(given), given->len) ||
+        memchr(str8(given), '%', given->len) || memchr(str8(given), '+', given->len))
+        return JS_UNDEFINED;
+    table = JS_NewObjectProto(ctx, JS_NULL);
+    if (JS_IsException(table))
+        return table;
+    part = str8(given);
+    text_end = part + given->len;
+    for(; part < text_end; part = end + 1) {
+        end = memchr(part, '&', text_end - part);
+        if (!end)
+            end = text_end;
+        if (end == part)
+            continue;
+        if (++count > QUERY_KEYS_MAX || !read_pair(ctx, JS_VALUE_GET_OBJ(table), part, end)) {
+            JS_FreeValue(ctx, table);
+            JS_FreeValue(ctx, JS_GetException(ctx));
+            return JS_UNDEFINED;
+        }
+    }
+    return table;
+}
+
+// Adds the natives `fieldName`, `isFieldValue`, `putField`, `fieldTable`, `fieldsText`
+// and `queryTable`.
 int ampoule_define_fields(JSContext *ctx, JSValueConst natives)
 {
-    static const struct { const char *name; JSCFunction *function; } all[] = {
-        { "fieldName", field_name },
-        { "isFieldValue", is_field_value },
-        { "fieldTable", field_table },
-        { "fieldsText", fields_text },
+    static const struct { const char *name; JSCFunction *function; int arguments; } all[] = {
+        { "fieldName", field_name, 1 },
+        { "isFieldValue", is_field_value, 1 },
+        { "putField", put_field, 3 },
+        { "fieldTable", field_table, 1 },
+        { "fieldsText", fields_text, 1 },
+        { "queryTable", query_table, 1 },
     };
     int i;
 
     for(i = 0; i < countof(all); i++) {
-        JSValue function = JS_NewCFunction(ctx, all[i].function, all[i].name, 1);
+        JSValue function = JS_NewCFunction(ctx, all[i].function, all[i].name,
+                                           all[i].arguments);
 
         if (JS_SetPropertyStr(ctx, natives, all[i].name, function) < 0)
             return -1;

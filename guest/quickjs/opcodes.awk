@@ -1,15 +1,23 @@
 # Amends quickjs.c, after amend.awk; fails if it is not the text that the amendments are for.
 #
 # Shorter ways to what is common: numbers of which one is an integer and one is not, comparisons
-# that a look at the values decides, elements of arrays, what is asked before one is stored (opcodes.h).
+# that a look at the values decides, elements of arrays, what is asked before one is stored, properties
+# that are new (opcodes.h).
 
 function first(test) { print "    if (" test ")\n        return 0;"; done++ }
 
-/^static no_inline __exception int js_binary_arith_slow\(/ {
+/^\/\* shortcut to add or redefine a new property value \*\// {
     print "#include \"opcodes.h\"\n"
+    at = "define"
     done++
-    at = "arith"
 }
+at == "define" && /^    ret = JS_DefinePropertyValueConst\(/ {
+    print "    if (likely(ampoule_define(ctx, this_obj, prop, val, flags)))"
+    print "        return true;"
+    at = ""
+    done++
+}
+/^static no_inline __exception int js_binary_arith_slow\(/ { at = "arith" }
 /^static no_inline __exception int js_add_slow\(/ { at = "add" }
 /^static no_inline int js_relational_slow\(/ { at = "relational" }
 /^static no_inline __exception int js_eq_slow\(/ { at = "eq" }
@@ -38,7 +46,7 @@ at == "element" && /^                JSValue val;/ {
     done++
 }
 END {
-    if (done != 8) {
+    if (done != 9) {
         print "opcodes.awk: found " done > "/dev/stderr"
         exit 1
     }

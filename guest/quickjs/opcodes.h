@@ -68,6 +68,18 @@ static inline bool ampoule_compare(JSValue *sp, OPCodeEnum op)
     return true;
 }
 
+// Whether two strings are the same, where a look at their heads tells: 0 or 1, otherwise -1. There are
+// no two atoms of one text.
+static inline int ampoule_same_text(const JSString *a, const JSString *b)
+{
+    if (a == b)
+        return 1;
+    if (a->len != b->len ||
+        (a->atom_type == JS_ATOM_TYPE_STRING && b->atom_type == JS_ATOM_TYPE_STRING))
+        return 0;
+    return -1;
+}
+
 // Whether two values are equal, with `===`, where that takes no more than a look at them: 0 or 1,
 // otherwise -1. What is compared with null or undefined by `==` is found out as well, unless it is
 // an object, which may say that it is undefined.
@@ -90,7 +102,7 @@ static inline int ampoule_equal(JSValueConst a, JSValueConst b, bool strictly)
     case JS_TAG_BOOL:
         return JS_VALUE_GET_BOOL(a) == JS_VALUE_GET_BOOL(b);
     case JS_TAG_STRING:
-        return JS_VALUE_GET_PTR(a) == JS_VALUE_GET_PTR(b) ? 1 : -1;
+        return ampoule_same_text(JS_VALUE_GET_STRING(a), JS_VALUE_GET_STRING(b));
     default:
         return -1;
     }
@@ -124,6 +136,27 @@ static inline bool ampoule_element(JSContext *ctx, JSValue *object, JSValueConst
     value = js_dup(p->u.array.u.values[i]);
     JS_FreeValue(ctx, *object);
     *object = value;
+    return true;
+}
+
+// A property with a value that the object does not have yet, which is nearly every one that a literal,
+// a class or a new function defines; takes the value. Whether that was done: not for what arrays,
+// proxies and such have rules for, nor if there is no room, which is told where it is tried again.
+static inline bool ampoule_define(JSContext *ctx, JSValueConst object, JSAtom name, JSValue value,
+                                  int flags)
+{
+    JSProperty *property;
+    JSObject *p;
+
+    if (JS_VALUE_GET_TAG(object) != JS_TAG_OBJECT)
+        return false;
+    p = JS_VALUE_GET_OBJ(object);
+    if (p->is_exotic || !p->extensible || find_own_property1(p, name))
+        return false;
+    property = add_property(ctx, p, name, flags & JS_PROP_C_W_E);
+    if (unlikely(!property))
+        return false;
+    property->u.value = value;
     return true;
 }
 

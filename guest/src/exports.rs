@@ -31,6 +31,7 @@ impl Guest for Function {
     }
 
     fn load() {
+        heap::end_hot();
         files::forget();
         let settings = {
             let _scratch = scratch::Guard::new();
@@ -221,6 +222,7 @@ fn parse_place(stack: &str) -> (String, u32, u32) {
 /// Hands over all of memory above the stack.
 fn save_snapshot() {
     heap::tidy();
+    heap::begin_hot();
     unsafe extern "C" {
         // Defined by the linker: where data begins. The stack lies below (`--stack-first`).
         static __global_base: u8;

@@ -1,12 +1,11 @@
 //! The deployment's files, through WASI: `/app`, read only.
 
-use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
-use crate::scratch;
 use crate::wasi::filesystem::preopens::get_directories;
 pub use crate::wasi::filesystem::types::Descriptor;
 use crate::wasi::filesystem::types::{DescriptorFlags, DescriptorType, OpenFlags, PathFlags};
+use crate::{hot, scratch};
 
 /// Where the deployment's files stand.
 pub const ROOT: &str = "/app";
@@ -15,27 +14,24 @@ pub const ROOT: &str = "/app";
 const FILE_BYTES_MAX: u64 = 64 << 20;
 const CHUNK: u64 = 1 << 20;
 
-thread_local! {
-    // The handle belongs to the running instance: a snapshot must not hold one, and dropping it
-    // in another instance would drop somebody else's.
-    static OPEN: RefCell<Option<ManuallyDrop<Descriptor>>> = const { RefCell::new(None) };
-}
+/// The deployment's folder, once it was opened. The handle belongs to the running instance: a snapshot
+/// must not hold one, and dropping it in another instance would drop somebody else's.
+pub type Folder = Option<ManuallyDrop<Descriptor>>;
 
 /// Forgets the open folder; first thing in every export that may run in a new instance.
 pub fn forget() {
-    OPEN.with_borrow_mut(|open| *open = None);
+    *hot::state().folder.borrow_mut() = None;
 }
 
 /// Works on the deployment's folder; none if there is none.
 pub fn with_root<T>(work: impl FnOnce(&Descriptor) -> Option<T>) -> Option<T> {
-    OPEN.with_borrow_mut(|open| {
-        if open.is_none() {
-            let _scratch = scratch::Guard::new();
-            let (root, _path) = get_directories().into_iter().next()?;
-            *open = Some(ManuallyDrop::new(root));
-        }
-        open.as_ref().and_then(|root| work(root))
-    })
+    let mut folder = hot::state().folder.borrow_mut();
+    if folder.is_none() {
+        let _scratch = scratch::Guard::new();
+        let (root, _path) = get_directories().into_iter().next()?;
+        *folder = Some(ManuallyDrop::new(root));
+    }
+    folder.as_ref().and_then(|root| work(root))
 }
 
 /// A path below `/app`, as WASI wants it; none for paths elsewhere.

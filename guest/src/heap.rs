@@ -1,4 +1,5 @@
-//! The heap of QuickJS, made for sandboxes that live for microseconds and start from a snapshot.
+//! The heap of QuickJS and of Rust, made for sandboxes that live for microseconds and start from a
+//! snapshot.
 //!
 //! Small blocks come one after the other from a chunk, and freed ones are kept in a list for each
 //! size: a dozen instructions either way, and no page is written to but that of the block. What is
@@ -8,37 +9,90 @@
 //! Before a snapshot [`tidy`] drops what loading left behind. The old bytes would be part of every
 //! image, and a request that fills the holes would write to pages all over the heap, each of them
 //! a copy to be made and wiped. So holes are zeroed; the small ones are never used again, and only
-//! large, contiguous ones are given back. What a request allocates then lies side by side.
+//! large, contiguous ones are given back. What a request allocates then lies side by side: the first
+//! of it in what is left of [`crate::hot`].
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
 use std::hint::black_box;
 use std::ptr::{addr_of_mut, null_mut};
 
+use crate::hot::AMPOULE_HOT;
+
 /// Largest small block, with its header.
 const SMALL_MAX: usize = 1024;
 /// Sizes of small blocks are multiples of this, and all blocks are aligned to it.
 const UNIT: usize = 8;
+/// How blocks are aligned.
+pub const ALIGN: usize = UNIT;
 /// Before each block lies its size with this header; 1 marks one that the C library made.
 const HEADER: usize = 4;
 const IS_LARGE: u32 = 1;
 /// What small blocks are cut from.
 const CHUNK_BYTES: usize = 64 << 10;
 
-struct Heap {
-    /// Where the next header goes: 4 before a multiple of 8.
-    next: usize,
-    /// Where the chunk ends.
-    end: usize,
+/// Where blocks come from.
+pub struct Heap {
+    chunk: Chunk,
+    /// The chunk that was in use before, while this one is the rest of the hot blocks.
+    set_aside: Chunk,
     /// First free block of each size, in units; a free block begins with the address of the next.
     free: [usize; SMALL_MAX / UNIT + 1],
+    /// Bytes of the hot blocks that are taken for good.
+    hot_bytes: usize,
+    /// Whether no more of them are.
+    is_hot_full: bool,
 }
 
-static mut HEAP: Heap = Heap {
-    next: 0,
-    end: 0,
-    free: [0; SMALL_MAX / UNIT + 1],
-};
+/// Memory that blocks are cut from, one after the other.
+#[derive(Clone, Copy)]
+struct Chunk {
+    /// Where the next header goes: 4 before a multiple of 8.
+    next: usize,
+    end: usize,
+}
+
+impl Chunk {
+    const NONE: Self = Self { next: 0, end: 0 };
+
+    /// All of this memory, whose address is a multiple of 8.
+    fn new(start: usize, bytes: usize) -> Self {
+        Self {
+            next: start + UNIT - HEADER,
+            end: start + bytes,
+        }
+    }
+
+    fn has_room_for(&self, total: usize) -> bool {
+        self.end.saturating_sub(self.next) >= total
+    }
+
+    /// Cuts a block of `total` bytes with its header, for which there is room.
+    unsafe fn cut(&mut self, total: usize) -> *mut u8 {
+        let header = self.next;
+        self.next += total;
+        unsafe { *(header as *mut u32) = total as u32 };
+        (header + HEADER) as *mut u8
+    }
+}
+
+impl Heap {
+    /// Without memory.
+    pub const fn new() -> Self {
+        Self {
+            chunk: Chunk::NONE,
+            set_aside: Chunk::NONE,
+            free: [0; SMALL_MAX / UNIT + 1],
+            hot_bytes: 0,
+            is_hot_full: false,
+        }
+    }
+}
+
+fn heap() -> *mut Heap {
+    // SAFETY: an address is taken, and nothing read.
+    unsafe { addr_of_mut!(AMPOULE_HOT.heap) }
+}
 
 unsafe extern "C" {
     fn malloc(size: usize) -> *mut u8;
@@ -52,25 +106,23 @@ unsafe extern "C" {
 
 /// A block of at least `size` bytes; null if there is no memory.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn ampoule_malloc(size: usize) -> *mut u8 {
+#[inline(never)]
+pub unsafe extern "C" fn ampoule_malloc(size: usize) -> *mut u8 {
     if size > SMALL_MAX - HEADER {
         return unsafe { large(size) };
     }
     let total = (size + HEADER).next_multiple_of(UNIT);
     unsafe {
-        let heap = &mut *addr_of_mut!(HEAP);
+        let heap = &mut *heap();
         let block = heap.free[total / UNIT];
         if block != 0 {
             heap.free[total / UNIT] = *(block as *const usize);
             return block as *mut u8;
         }
-        if heap.end - heap.next < total && !refill(heap) {
+        if !heap.chunk.has_room_for(total) && !refill(heap, total) {
             return null_mut();
         }
-        let header = heap.next;
-        heap.next += total;
-        *(header as *mut u32) = total as u32;
-        (header + HEADER) as *mut u8
+        heap.chunk.cut(total)
     }
 }
 
@@ -91,7 +143,8 @@ unsafe extern "C" fn ampoule_calloc(count: usize, size: usize) -> *mut u8 {
 
 /// The block with another size, perhaps elsewhere.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn ampoule_realloc(block: *mut u8, size: usize) -> *mut u8 {
+#[inline(never)]
+pub unsafe extern "C" fn ampoule_realloc(block: *mut u8, size: usize) -> *mut u8 {
     unsafe {
         if block.is_null() {
             return ampoule_malloc(size);
@@ -123,7 +176,8 @@ unsafe extern "C" fn ampoule_realloc(block: *mut u8, size: usize) -> *mut u8 {
 
 /// Gives a block back.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn ampoule_free(block: *mut u8) {
+#[inline(never)]
+pub unsafe extern "C" fn ampoule_free(block: *mut u8) {
     if block.is_null() {
         return;
     }
@@ -133,7 +187,7 @@ unsafe extern "C" fn ampoule_free(block: *mut u8) {
             free(block.sub(UNIT));
             return;
         }
-        let list = &mut (*addr_of_mut!(HEAP)).free[total as usize / UNIT];
+        let list = &mut (*heap()).free[total as usize / UNIT];
         *block.cast::<usize>() = *list;
         *list = block as usize;
     }
@@ -170,15 +224,67 @@ unsafe fn large(size: usize) -> *mut u8 {
 }
 
 #[cold]
-unsafe fn refill(heap: &mut Heap) -> bool {
+unsafe fn refill(heap: &mut Heap, total: usize) -> bool {
+    let set_aside = std::mem::replace(&mut heap.set_aside, Chunk::NONE);
+    if set_aside.has_room_for(total) {
+        heap.chunk = set_aside;
+        return true;
+    }
+    let start = unsafe { malloc(CHUNK_BYTES) } as usize;
+    if start == 0 {
+        return false;
+    }
+    heap.chunk = Chunk::new(start, CHUNK_BYTES);
+    true
+}
+
+/// A block of zeros for what is written to again and again, and never freed; among the hot ones
+/// until the first snapshot, and while there is room.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ampoule_hot_calloc(size: usize) -> *mut u8 {
+    let total = size.saturating_add(HEADER).next_multiple_of(UNIT);
     unsafe {
-        let chunk = malloc(CHUNK_BYTES) as usize;
-        if chunk == 0 {
-            return false;
+        let heap = &mut *heap();
+        let mut rest = hot_rest(heap);
+        if heap.is_hot_full || total > SMALL_MAX || !rest.has_room_for(total) {
+            return ampoule_calloc(1, size);
         }
-        heap.next = chunk + UNIT - HEADER;
-        heap.end = chunk + CHUNK_BYTES;
-        true
+        heap.hot_bytes += total;
+        // Nothing has ever been written there.
+        rest.cut(total)
+    }
+}
+
+/// What of the hot blocks is not taken for good.
+fn hot_rest(heap: &Heap) -> Chunk {
+    // SAFETY: the address and the size of a static.
+    let (start, bytes) = unsafe {
+        let blocks = addr_of_mut!(AMPOULE_HOT.blocks);
+        (blocks as usize, size_of_val(&*blocks))
+    };
+    Chunk::new(start + heap.hot_bytes, bytes - heap.hot_bytes)
+}
+
+/// From now on, blocks are cut from what is left of the hot ones, until that is used up. For just
+/// before a snapshot is saved: what comes first then is what an invocation makes.
+pub fn begin_hot() {
+    // SAFETY: one thread.
+    unsafe {
+        let heap = &mut *heap();
+        let rest = hot_rest(heap);
+        heap.set_aside = std::mem::replace(&mut heap.chunk, rest);
+        heap.is_hot_full = true;
+    }
+}
+
+/// From now on, they are cut from the rest of the heap again. For what stays in a snapshot.
+pub fn end_hot() {
+    // SAFETY: one thread.
+    unsafe {
+        let heap = &mut *heap();
+        if heap.set_aside.end != 0 {
+            heap.chunk = std::mem::replace(&mut heap.set_aside, Chunk::NONE);
+        }
     }
 }
 
@@ -210,7 +316,7 @@ pub fn tidy() {
 fn drop_small() {
     // SAFETY: as above; free blocks are nobody's.
     unsafe {
-        let heap = &mut *addr_of_mut!(HEAP);
+        let heap = &mut *heap();
         for (units, list) in heap.free.iter_mut().enumerate() {
             while *list != 0 {
                 let block = *list as *mut u8;

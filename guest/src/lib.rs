@@ -3,8 +3,8 @@
 //! In reading order: [`exports`] is what the host calls, [`engine`] owns the JavaScript runtime,
 //! [`natives`] is what the JavaScript layer may call, [`operations`] brings host work back to it,
 //! [`modules`] finds and loads the user's code, [`files`] reads it through WASI, and
-//! [`scratch`] and [`preview1`] keep the sandbox small: where the host writes, and what the C
-//! library may ask for.
+//! [`hot`], [`heap`], [`scratch`] and [`preview1`] keep the sandbox small: what is written to, where
+//! the host writes, and what the C library may ask for.
 
 mod binding;
 mod cache;
@@ -18,6 +18,7 @@ mod failure;
 mod files;
 mod filesystem;
 mod heap;
+mod hot;
 mod loading;
 mod modules;
 mod natives;

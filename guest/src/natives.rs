@@ -19,12 +19,12 @@ use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_ope
 use crate::operations::{self, Pending, Settle};
 use crate::resolver::{self, Asker};
 use crate::{
-    binding, cache, compression, context, crypto, loading, modules, scratch, text, wasi, websocket,
+    binding, cache, compression, context, crypto, hot, loading, modules, scratch, text, wasi,
+    websocket,
 };
 
 thread_local! {
     static CURRENT: Cell<*mut qjs::JSContext> = const { Cell::new(null_mut()) };
-    static DONE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The one JavaScript context, for callbacks that are not handed it.
@@ -35,7 +35,7 @@ pub fn current<'js>() -> Option<Ctx<'js>> {
 
 /// Whether the JavaScript layer has called `done()`.
 pub fn is_done() -> bool {
-    DONE.get()
+    hot::state().done.get()
 }
 
 /// Builds `__native`.
@@ -80,7 +80,9 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "bodyText", body_text)?;
     define(ctx, native, "bodyJson", body_json)?;
     define_in_c(ctx, native, ampoule_define_json_text)?;
+    define_in_c(ctx, native, ampoule_define_inspect)?;
     define_in_c(ctx, native, ampoule_define_fields)?;
+    define_in_c(ctx, native, ampoule_define_listen)?;
     define(ctx, native, "bodyBytes", body_bytes)?;
     define(ctx, native, "fetch", begin_fetch)?;
     define(ctx, native, "timer", timer)?;
@@ -93,10 +95,40 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "randomFloat", random_float)?;
     define(ctx, native, "fail", fail)?;
     define(ctx, native, "promised", invocation::promised)?;
-    define(ctx, native, "done", || DONE.set(true))?;
+    define(ctx, native, "makeHot", make_hot)?;
+    define_in_c(ctx, native, ampoule_define_answer)?;
     define(ctx, native, "touched", |ctx: Ctx<'js>, what: String| {
         loading::refuse_while_frozen(&ctx, &what)
     })
+}
+
+/// The JavaScript layer says that the invocation is over.
+#[unsafe(no_mangle)]
+extern "C" fn ampoule_done() {
+    hot::state().done.set(true);
+}
+
+/// Sends a whole answer of ASCII; false if one was sent already.
+///
+/// # Safety
+/// Both parts lie in memory; a part without length may be null.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ampoule_respond(
+    status: u32,
+    fields: *const u8,
+    fields_len: usize,
+    body: *const u8,
+    body_len: usize,
+) -> bool {
+    // SAFETY: by contract.
+    let part = |start: *const u8, len| match len {
+        0 => &[][..],
+        _ => unsafe { std::slice::from_raw_parts(start, len) },
+    };
+    let Ok(status) = u16::try_from(status) else {
+        return false;
+    };
+    invocation::respond(status, part(fields, fields_len), part(body, body_len))
 }
 
 fn respond<'js>(ctx: Ctx<'js>, status: u16, fields: JsString<'js>, body: Value<'js>) -> Result<()> {
@@ -213,8 +245,14 @@ type DefineInC = unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue) -> i32;
 unsafe extern "C" {
     /// In quickjs/json.c.
     fn ampoule_define_json_text(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
+    /// In quickjs/inspect.c.
+    fn ampoule_define_inspect(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
     /// In quickjs/fields.c.
     fn ampoule_define_fields(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
+    /// In quickjs/answer.c.
+    fn ampoule_define_answer(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
+    /// In quickjs/after.c.
+    fn ampoule_define_listen(ctx: *mut qjs::JSContext, natives: qjs::JSValue) -> i32;
 }
 
 fn define_in_c<'js>(ctx: &Ctx<'js>, native: &Object<'js>, define: DefineInC) -> Result<()> {
@@ -310,6 +348,17 @@ fn random_float(ctx: Ctx<'_>) -> Result<f64> {
     loading::refuse_while_frozen(&ctx, "Math.random()")?;
     let bits = wasi::random::random::get_random_u64() >> 11;
     Ok(bits as f64 / (1_u64 << 53) as f64)
+}
+
+unsafe extern "C" {
+    /// In quickjs/after.c.
+    fn ampoule_make_hot(ctx: *mut qjs::JSContext, object: qjs::JSValue);
+}
+
+/// Moves the object's properties to [`crate::hot`].
+fn make_hot(object: Object<'_>) {
+    // SAFETY: an object of this context, with properties of its own.
+    unsafe { ampoule_make_hot(object.ctx().as_raw().as_ptr(), object.as_raw()) }
 }
 
 fn fail(name: JsString<'_>, message: JsString<'_>, stack: JsString<'_>) {

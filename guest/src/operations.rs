@@ -4,13 +4,13 @@
 //! long before, in the order in which it was asked for, in three lanes that cannot hold each
 //! other up: a subrequest may wait for the writes of its body, and those for reads of another.
 
-use std::cell::RefCell;
+use std::cell::RefMut;
 use std::collections::VecDeque;
 
 use javy::quickjs::{Array, Ctx, Function, IntoJs, Object, Persistent, Result, Value};
 
 use crate::host::{bodies, fetch, kv, websocket as host_websocket};
-use crate::{binding, scratch, text, websocket};
+use crate::{binding, hot, scratch, text, websocket};
 
 /// Callbacks of the JavaScript layer: exactly one of them is called, once.
 pub struct Settle {
@@ -89,20 +89,28 @@ struct Queued {
     work: Box<dyn FnOnce() -> u32>,
 }
 
-struct Operations {
+/// What is in progress, and what queues.
+pub struct Operations {
     in_progress: Vec<InProgress>,
     counts: [usize; 3],
     queues: [VecDeque<Queued>; 3],
     last_queued: u32,
 }
 
-thread_local! {
-    static OPERATIONS: RefCell<Operations> = const { RefCell::new(Operations {
-        in_progress: Vec::new(),
-        counts: [0; 3],
-        queues: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
-        last_queued: QUEUED_FIRST,
-    }) };
+impl Operations {
+    /// Nothing is in progress.
+    pub const fn new() -> Self {
+        Self {
+            in_progress: Vec::new(),
+            counts: [0; 3],
+            queues: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
+            last_queued: QUEUED_FIRST,
+        }
+    }
+}
+
+fn operations() -> RefMut<'static, Operations> {
+    hot::state().operations.borrow_mut()
 }
 
 /// Begins `work`, which answers its operation, now or when there is room for it; `pending` says
@@ -117,44 +125,42 @@ pub fn start(pending: Pending, work: impl FnOnce() -> u32 + 'static) -> u32 {
 
 /// Whether such work may begin at once.
 pub fn has_room(pending: &Pending) -> bool {
-    pending.lane().is_none_or(|lane| {
-        OPERATIONS.with_borrow(|all| all.counts[lane as usize] < LANE_MAX[lane as usize])
-    })
+    pending
+        .lane()
+        .is_none_or(|lane| operations().counts[lane as usize] < LANE_MAX[lane as usize])
 }
 
 /// Keeps work until there is room for it; see `start`.
 pub fn queue(pending: Pending, work: Box<dyn FnOnce() -> u32>) -> u32 {
     let lane = pending.lane().map_or(0, |lane| lane as usize);
-    OPERATIONS.with_borrow_mut(|all| {
-        all.last_queued += 1;
-        let asked_as = all.last_queued;
-        all.queues[lane].push_back(Queued {
-            asked_as,
-            pending,
-            work,
-        });
-        asked_as
-    })
+    let mut all = operations();
+    all.last_queued += 1;
+    let asked_as = all.last_queued;
+    all.queues[lane].push_back(Queued {
+        asked_as,
+        pending,
+        work,
+    });
+    asked_as
 }
 
 /// Notes what to do when `operation`, which has begun, ends; answers the operation.
 pub fn begin(operation: u32, pending: Pending) -> u32 {
-    OPERATIONS.with_borrow_mut(|all| {
-        if let Some(lane) = pending.lane() {
-            all.counts[lane as usize] += 1;
-        }
-        all.in_progress.push(InProgress {
-            operation,
-            asked_as: operation,
-            pending,
-        });
-        operation
-    })
+    let mut all = operations();
+    if let Some(lane) = pending.lane() {
+        all.counts[lane as usize] += 1;
+    }
+    all.in_progress.push(InProgress {
+        operation,
+        asked_as: operation,
+        pending,
+    });
+    operation
 }
 
 /// Whether anything is in progress. What queues waits for something that is.
 pub fn any() -> bool {
-    OPERATIONS.with_borrow(|all| !all.in_progress.is_empty())
+    !operations().in_progress.is_empty()
 }
 
 impl Operations {
@@ -189,16 +195,15 @@ impl Operations {
 }
 
 fn take(operation: u32) -> Option<Pending> {
-    OPERATIONS.with_borrow_mut(|all| {
-        let place = |one: &InProgress| one.operation == operation;
-        let place = all.in_progress.iter().position(place)?;
-        Some(all.take(place).pending)
-    })
+    let mut all = operations();
+    let place = |one: &InProgress| one.operation == operation;
+    let place = all.in_progress.iter().position(place)?;
+    Some(all.take(place).pending)
 }
 
 /// Gives up what `start` answered this number for: its callbacks are never called.
 pub fn cancel(number: u32) {
-    let begun = OPERATIONS.with_borrow_mut(|all| all.cancel(number));
+    let begun = operations().cancel(number);
     if let Some(operation) = begun {
         crate::host::operations::cancel(operation);
     }

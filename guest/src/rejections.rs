@@ -1,19 +1,21 @@
 //! Promises that were rejected while nobody listened: told in the log when the invocation ends.
 
-use std::cell::RefCell;
+use std::cell::RefMut;
 use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
 
 use javy::quickjs::{Ctx, Value, qjs};
 
-use crate::{engine, host};
+use crate::{engine, host, hot};
 
 /// Most rejections that are remembered; a function that makes more has a different problem.
 const KEPT_MAX: usize = 100;
 
-thread_local! {
-    /// By the promise's address: nothing is freed that is still to be reported.
-    static UNHANDLED: RefCell<Vec<(usize, String)>> = const { RefCell::new(Vec::new()) };
+/// What was rejected, by the promise's address: nothing is freed that is still to be reported.
+pub type Unhandled = Vec<(usize, String)>;
+
+fn unhandled() -> RefMut<'static, Unhandled> {
+    hot::state().unhandled.borrow_mut()
 }
 
 /// Has QuickJS report rejections.
@@ -27,8 +29,8 @@ pub fn install(ctx: &Ctx<'_>) {
 
 /// Logs what nobody came to listen to, and forgets it.
 pub fn report() {
-    let unhandled = UNHANDLED.with_borrow_mut(std::mem::take);
-    for (_promise, text) in unhandled {
+    let rejected = std::mem::take(&mut *unhandled());
+    for (_promise, text) in rejected {
         let message = format!("Unhandled promise rejection: {text}");
         host::logging::log(host::logging::Level::Error, &message);
     }
@@ -38,7 +40,7 @@ pub fn report() {
 pub fn forget(promise: &Value<'_>) {
     // SAFETY: a promise is an object; only its address is looked at.
     let key = unsafe { qjs::JS_VALUE_GET_PTR(promise.as_raw()) } as usize;
-    UNHANDLED.with_borrow_mut(|all| all.retain(|(promise, _)| *promise != key));
+    unhandled().retain(|(promise, _)| *promise != key);
 }
 
 unsafe extern "C" fn track(
@@ -56,13 +58,12 @@ unsafe extern "C" fn track(
         (key, Value::from_raw(ctx, reason))
     };
     if is_handled {
-        UNHANDLED.with_borrow_mut(|all| all.retain(|(promise, _)| *promise != key));
+        unhandled().retain(|(promise, _)| *promise != key);
         return;
     }
     let text = engine::describe(&reason);
-    UNHANDLED.with_borrow_mut(|all| {
-        if all.len() < KEPT_MAX {
-            all.push((key, text));
-        }
-    });
+    let mut all = unhandled();
+    if all.len() < KEPT_MAX {
+        all.push((key, text));
+    }
 }

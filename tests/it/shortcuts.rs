@@ -1,6 +1,6 @@
 //! QuickJS has shorter ways for what is common (ADR 0022). They and the long ones have to agree.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{Answer, Server};
 
@@ -8,6 +8,9 @@ const PATTERNS: &str = include_str!("../functions/regexp_both_ways.js");
 const OPERATORS: &str = include_str!("../functions/operators_both_ways.js");
 const COPIES: &str = include_str!("../functions/copies.js");
 const PROGRAMS: &str = include_str!("../functions/programs_both_ways.js");
+const DEFINITIONS: &str = include_str!("../functions/definitions_both_ways.js");
+const QUERIES: &str = include_str!("../functions/queries_both_ways.js");
+const LOGGED: &str = include_str!("../functions/values_logged.js");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_regular_expression_finds_the_same_on_all_ways() {
@@ -119,5 +122,62 @@ async fn a_program_does_what_it_does_in_a_quickjs_without_shortcuts() {
         for (i, (here, elsewhere)) in here.iter().zip(&elsewhere).enumerate() {
             assert_eq!(here, elsewhere, "seed {}", from + u32::try_from(i).unwrap());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_property_is_defined_as_it_is_in_a_quickjs_without_shortcuts() {
+    let runtime = rquickjs::Runtime::new().unwrap();
+    let context = rquickjs::Context::full(&runtime).unwrap();
+    let elsewhere: String = context.with(|ctx| {
+        ctx.eval::<(), _>("globalThis.module = { exports: null };")
+            .unwrap();
+        ctx.eval::<(), _>(DEFINITIONS).unwrap();
+        ctx.eval("outcomes()").unwrap()
+    });
+    let elsewhere: serde_json::Map<String, Value> = serde_json::from_str(&elsewhere).unwrap();
+    let server = Server::start().await;
+    server.deploy("f", DEFINITIONS).await;
+    let answer = Answer::of(server.post("f")).await;
+    assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
+    for (case, expected) in elsewhere {
+        assert_eq!(answer.json()[&case], expected, "{case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_read_the_same_on_both_ways() {
+    let server = Server::start().await;
+    server.deploy("f", QUERIES).await;
+    for seed in 1..=5 {
+        let body = json!({"seed": seed, "count": 400}).to_string();
+        let request = server.post("f").header("content-type", "application/json");
+        let answer = Answer::of(request.body(body)).await;
+        assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
+        assert_eq!(answer.json(), json!({"different": [], "many": 1000}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_logged_as_inspect_shows_it() {
+    let server = Server::start().await;
+    let runs = (1..=20).map(|seed| (seed, ""));
+    let changed = ["custom", "tag", "constructor"].map(|added| (21, added));
+    for (seed, added) in runs.chain(changed) {
+        let name = format!("f{seed}{added}");
+        let limits = json!({"limits": {"fuel": 4_000_000_000_u64, "wall_ms": 20_000}});
+        server.deploy_with(&name, LOGGED, limits).await;
+        let body = json!({"seed": seed, "count": 40, "added": added}).to_string();
+        let request = server
+            .post(&name)
+            .header("content-type", "application/json");
+        let answer = Answer::of(request.body(body)).await;
+        assert_eq!(answer.status, 200, "{}", server.log_text(&name).await);
+        let answer = answer.json();
+        let expected = answer.as_array().unwrap();
+        let last = expected.last().unwrap().as_str().unwrap();
+        let lines = server.log_with(&name, last).await;
+        let logged: Vec<_> = lines.iter().map(|line| line["message"].clone()).collect();
+        assert_eq!(&logged, expected, "seed {seed} {added}");
     }
 }

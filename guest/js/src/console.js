@@ -33,32 +33,46 @@ const INDENT = 2;
 
 const noColors = {};
 
+const { inspectPlain } = native;
+
 /** The arguments of `console.log` as one text. */
 export function format(...args) {
   return plainText(args) ?? ReflectApply(formatWithOptions, undefined, [noColors, ...args]);
 }
 
 /**
- * As `formatWithOptions`, if there is nothing to fill in and nothing but strings, numbers and such,
- * which is what most lines are made of; else undefined.
+ * As `formatWithOptions`, if there is nothing to fill in and nothing but plain values, which is what
+ * most lines are made of; else undefined.
  */
 function plainText(args) {
+  const { length } = args;
+  if (length === 0) return '';
   const first = args[0];
-  if (typeof first !== 'string') return undefined;
-  if (args.length > 1 && StringPrototypeIndexOf(first, '%') >= 0) return undefined;
-  let text = first;
-  for (let i = 1; i < args.length; i++) {
-    const arg = args[i];
-    const type = typeof arg;
-    if (type === 'string' || type === 'boolean' || type === 'undefined' || arg === null) {
-      text += ' ' + arg;
-    } else if (type === 'number') {
-      text += arg === 0 && 1 / arg < 0 ? ' -0' : ' ' + arg;
-    } else {
-      return undefined;
-    }
+  if (length > 1 && typeof first === 'string' && StringPrototypeIndexOf(first, '%') >= 0) {
+    return undefined;
+  }
+  let text = plainValue(first);
+  for (let i = 1; i < length && text !== undefined; i++) {
+    const more = plainValue(args[i]);
+    text = more === undefined ? undefined : text + ' ' + more;
   }
   return text;
+}
+
+function plainValue(value) {
+  switch (typeof value) {
+    case 'string':
+      return value;
+    case 'number':
+      return value === 0 && 1 / value < 0 ? '-0' : '' + value;
+    case 'boolean':
+    case 'undefined':
+      return '' + value;
+    case 'object':
+      return value === null ? 'null' : inspectPlain(value);
+    default:
+      return undefined;
+  }
 }
 
 const pad = (number, width) => StringPrototypePadStart(SafeString(number), width, '0');

@@ -75,6 +75,18 @@ function oneValue(name, value) {
   return text;
 }
 
+/** Sets a field in a table, in place of what has its name; its lower-case name. */
+export function putField(table, name, value) {
+  return native.putField(table, name, value) ?? putChecked(table, name, value);
+}
+
+/** As `putField`, for what takes more than a look. */
+function putChecked(table, name, value) {
+  const key = fieldName(name);
+  table[key] = fieldValue(key, value);
+  return key;
+}
+
 /** The text of a table from lower-case names to a value or a list of values. */
 export function writeFields(table) {
   return native.fieldsText(table) ?? writeLists(table);

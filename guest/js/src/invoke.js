@@ -12,7 +12,7 @@ import { response } from './response.js';
 import { state } from './state.js';
 import { callWebHandler } from './web-handler.js';
 
-const { done } = native;
+const { done, listen } = native;
 const promiseThen = Promise.prototype.then;
 
 // Made one after the other, so that they lie side by side in memory (state.js says why).
@@ -55,8 +55,13 @@ export const invoke = function (
     if (bodyLength > 0) readBody();
     const result = expressHandler(request, response);
     if (result === undefined || result === response) settled();
-    else if (result !== null && result.then === promiseThen) result.then(settled, failed);
-    else whenSettled(result, settled, failed);
+    else if (
+      result === null ||
+      result.then !== promiseThen ||
+      !listen(result, settled, failed)
+    ) {
+      whenSettled(result, settled, failed);
+    }
   } catch (error) {
     failOrRefuse(error);
   }

@@ -14,7 +14,7 @@ import { codedError, describe } from './errors.js';
 import { native } from './native.js';
 import { state } from './state.js';
 
-const { done, fail: reportFailure, respond } = native;
+const { done, fail: reportFailure, respond, respondPlain } = native;
 /** The level of a warning, as the host counts levels. */
 const WARN = 3;
 
@@ -22,7 +22,7 @@ const WARN = 3;
 export function answer(status, fields, body) {
   if (state.answerBegun) throw headersSent('send');
   state.answerBegun = true;
-  respond(status, fields, body);
+  if (!respondPlain(status, fields, body)) respond(status, fields, body);
   state.answerEnded = true;
   if (state.handlerReturned) endIfDone();
 }

@@ -23,6 +23,7 @@ export function mimeType(extension) {
 
 /** A content type with its charset, if it is text and does not say one. */
 export function withCharset(type) {
+  if (type === JSON_TYPE || type === HTML_TYPE || type === TEXT_TYPE) return type;
   if (type === 'application/json') return JSON_TYPE;
   if (type === 'text/html') return HTML_TYPE;
   if (type === 'text/plain') return TEXT_TYPE;

@@ -56,8 +56,12 @@ export function escape(text) {
  * `options`: `maxKeys` (1000; 0 for no limit), `decodeURIComponent`.
  */
 export function parse(text, separator, equals, options) {
+  if (typeof text !== 'string' || text === '') return ObjectCreate(null);
+  if (separator === undefined && equals === undefined && options === undefined) {
+    const plain = native.queryTable(text);
+    if (plain !== undefined) return plain;
+  }
   const table = ObjectCreate(null);
-  if (typeof text !== 'string' || text === '') return table;
   const sep = separator ? `${separator}` : '&';
   const eq = equals ? `${equals}` : '=';
   const most = typeof options?.maxKeys === 'number' ? options.maxKeys : KEYS_MAX;

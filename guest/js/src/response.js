@@ -37,7 +37,7 @@ import { Buffer, asBuffer } from './buffer.js';
 import { builtin } from './builtins.js';
 import { utf8Length, viewBytes } from './encoding.js';
 import { codedError, rangeError, typeError } from './errors.js';
-import { fieldName, fieldValue, writeFields } from './fields.js';
+import { fieldName, fieldValue, putField, writeFields } from './fields.js';
 import {
   answer,
   beginAnswer,
@@ -70,7 +70,7 @@ let ownWriteHead = null;
 /** What Express has and few ask for; made when it is first needed. */
 const more = () => builtin('internal/express');
 
-const { jsonText, respond } = native;
+const { jsonText, respond, respondPlain } = native;
 const SETTLED = PromiseResolve(undefined);
 
 function checkStatus(code) {
@@ -80,11 +80,11 @@ function checkStatus(code) {
   return code;
 }
 
+/** Sets a field; its lower-case name. */
 function setField(name, value) {
   if (state.answerBegun || isHeadWritten) throw headersSent('set');
-  const key = fieldName(name);
-  fields[key] = fieldValue(key, value);
   state.hasFields = true;
+  return putField(fields, name, value);
 }
 
 function appendField(name, value) {
@@ -101,16 +101,6 @@ function appendField(name, value) {
   if (ArrayIsArray(more)) for (let i = 0; i < more.length; i++) append(all, more[i]);
   else append(all, more);
   fields[key] = key === 'set-cookie' ? all : ArrayPrototypeJoin(all, ', ');
-}
-
-/** The header section, and the body unless the status forbids one. */
-function prepare(given, type, typeFields) {
-  const status = checkStatus(state.statusCode);
-  const body = status === 205 ? undefined : given;
-  if (status === 204 || status === 304) return { status, text: bodilessFields(), body: undefined };
-  if (!state.hasFields) return { status, text: typeFields, body };
-  if (type !== '' && fields['content-type'] === undefined) fields['content-type'] = type;
-  return { status, text: writeFields(fields), body };
 }
 
 function bodilessFields() {
@@ -184,27 +174,51 @@ function whenDone(callback) {
  */
 const sendWhole = function (body, type, typeFields) {
   if (state.answerBegun) throw headersSent('set');
-  if (state.hasFields || state.statusCode !== 200 || response.end !== end) {
-    sendBesides(body, type, typeFields);
+  if (response.end !== end) {
+    sendHooked(body, type);
+    return;
+  }
+  let text = typeFields;
+  if (state.hasFields) {
+    if (ownWriteHead !== null) {
+      sendHooked(body, type);
+      return;
+    }
+    if (fields['content-type'] === undefined && type !== '') fields['content-type'] = type;
+    if (fields.etag !== undefined || fields['last-modified'] !== undefined) checkFresh();
+    text = writeFields(fields);
+  }
+  if (state.statusCode !== 200) {
+    finishWhole(body, text);
     return;
   }
   state.answerBegun = true;
-  respond(200, typeFields, body);
+  if (!respondPlain(200, text, body)) respond(200, text, body);
   state.answerEnded = true;
   if (state.handlerReturned) endIfDone();
   if (response._eventsCount > 0) announce(true);
 };
 
-/** `sendWhole` when there is more to it. */
-function sendBesides(body, type, typeFields) {
-  const isHooked = response.end !== end || ownWriteHead !== null;
-  if (fields.etag !== undefined || fields['last-modified'] !== undefined) {
-    if (request.fresh) state.statusCode = 304;
-  }
-  if (!isHooked) {
-    finishWhole(body, type, typeFields);
-    return;
-  }
+/** What the client has already is not sent again. */
+function checkFresh() {
+  if (request.fresh) state.statusCode = 304;
+}
+
+/** `sendWhole` for text, whose type gets a charset. */
+function sendText(text, type, typeFields) {
+  if (state.hasFields && !state.answerBegun) addCharset();
+  sendWhole(text, type, typeFields);
+}
+
+/** Has the content type, if there is one, say the charset. */
+function addCharset() {
+  const type = fields['content-type'];
+  if (typeof type === 'string') fields['content-type'] = withCharset(type);
+}
+
+/** `sendWhole` through what a program put in the place of `end` or `writeHead`. */
+function sendHooked(body, type) {
+  if (fields.etag !== undefined || fields['last-modified'] !== undefined) checkFresh();
   if (type !== '' && fields['content-type'] === undefined) fields['content-type'] = type;
   state.hasFields = true;
   if (body !== undefined && fields['content-length'] === undefined) {
@@ -221,11 +235,11 @@ function bufferOf(bytes) {
   return asBuffer(new SafeUint8Array(TypedArrayBuffer(bytes), TypedArrayByteOffset(bytes), length));
 }
 
-/** Sends the whole answer as it is. */
-function finishWhole(body, type, typeFields) {
-  callWriteHead();
-  const whole = prepare(body, type, typeFields);
-  answer(whole.status, whole.text, whole.body);
+/** Sends the whole answer as it is, but for what the status forbids. */
+function finishWhole(body, text) {
+  const status = checkStatus(state.statusCode);
+  if (status === 204 || status === 304) answer(status, bodilessFields(), undefined);
+  else answer(status, text, status === 205 ? undefined : body);
   if (response._eventsCount > 0) announce(true);
 }
 
@@ -351,7 +365,9 @@ class ServerResponse extends EventEmitter {
   // Headers
 
   setHeader(name, value) {
-    setField(name, value);
+    if (state.answerBegun || isHeadWritten) throw headersSent('set');
+    state.hasFields = true;
+    putField(fields, name, value);
     return this;
   }
 
@@ -361,9 +377,7 @@ class ServerResponse extends EventEmitter {
       for (let i = 0; i < names.length; i++) this.set(names[i], name[names[i]]);
       return this;
     }
-    setField(name, value);
-    const type = fields['content-type'];
-    if (typeof type === 'string') fields['content-type'] = withCharset(type);
+    if (setField(name, value) === 'content-type') addCharset();
     return this;
   }
 
@@ -416,7 +430,7 @@ class ServerResponse extends EventEmitter {
   }
 
   type(type) {
-    setField('content-type', contentType(SafeString(type)));
+    setField('content-type', contentType(typeof type === 'string' ? type : SafeString(type)));
     return this;
   }
 
@@ -536,14 +550,18 @@ class ServerResponse extends EventEmitter {
   send(body) {
     switch (typeof body) {
       case 'string':
-        return this.#sendText(body, HTML_TYPE, HTML_FIELDS);
+        sendText(body, HTML_TYPE, HTML_FIELDS);
+        return this;
       case 'undefined':
         if (state.statusCode === 200) state.statusCode = 204;
         delete fields['content-type'];
         sendWhole(undefined, '', '');
         return this;
       case 'object': {
-        if (body === null) return this.#sendText('', TEXT_TYPE, TEXT_FIELDS);
+        if (body === null) {
+          sendText('', TEXT_TYPE, TEXT_FIELDS);
+          return this;
+        }
         const bytes = viewBytes(body);
         if (bytes === undefined) return this.json(body);
         const type = 'application/octet-stream';
@@ -551,16 +569,9 @@ class ServerResponse extends EventEmitter {
         return this;
       }
       default:
-        return this.#sendText(SafeString(body), TEXT_TYPE, TEXT_FIELDS);
+        sendText(SafeString(body), TEXT_TYPE, TEXT_FIELDS);
+        return this;
     }
-  }
-
-  #sendText(text, type, typeFields) {
-    const given = fields['content-type'];
-    if (typeof given === 'string' && !state.answerBegun)
-      fields['content-type'] = withCharset(given);
-    sendWhole(text, type, typeFields);
-    return this;
   }
 
   redirect(statusOrUrl, url) {
@@ -595,11 +606,13 @@ class ServerResponse extends EventEmitter {
       return this;
     }
     if (!state.answerBegun) {
-      if (state.hasFields || state.statusCode !== 200) {
-        finishWhole(part, '', '');
+      if (ownWriteHead !== null) callWriteHead();
+      const text = state.hasFields ? writeFields(fields) : '';
+      if (state.statusCode !== 200) {
+        finishWhole(part, text);
       } else {
         state.answerBegun = true;
-        respond(200, '', part);
+        if (!respondPlain(200, text, part)) respond(200, text, part);
         state.answerEnded = true;
         if (state.handlerReturned) endIfDone();
         if (response._eventsCount > 0) announce(true);

@@ -1,8 +1,11 @@
 // Where the one invocation of this sandbox stands.
 //
 // Every invocation runs in its own copy of the snapshot's memory, and each page that it writes to
-// costs time. So all that every invocation writes lies together in one object, and the shortest
-// way from request to answer (`invoke`, `res.json`, `sendWhole`) touches as little else as it can.
+// costs time. So all that every invocation writes lies together in one object, beside what else is
+// written (guest/src/hot.rs), and the shortest way from request to answer (`invoke`, `res.json`,
+// `sendWhole`) touches as little else as it can.
+
+import { native } from './native.js';
 
 /** The state of the invocation; the snapshot holds it as it is at the beginning. */
 export const state = {
@@ -45,3 +48,4 @@ export const state = {
   /** Of kinds other than `request`: from target and input to the result (job.js); or null. */
   job: null,
 };
+native.makeHot(state);

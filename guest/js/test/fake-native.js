@@ -7,6 +7,9 @@
   const { control } = outside;
   const { parse, stringify } = JSON;
   const Bytes = Uint8Array;
+  const Promised = Promise;
+  const { then } = Promise.prototype;
+  const { apply } = Reflect;
   const Failure = Error;
   const { begin } = control;
   const impure = (what) => {
@@ -170,6 +173,10 @@
     fieldName: () => undefined,
     fieldTable: () => undefined,
     fieldsText: () => undefined,
+    putField: () => undefined,
+    queryTable: () => undefined,
+    inspectPlain: () => undefined,
+    respondPlain: () => false,
     isFieldValue: () => undefined,
     bodyBytes: () => copy(outside.bodyBytes()),
     urlParse: (input, base) => list(outside.urlParse(input, base)),
@@ -211,6 +218,12 @@
     importModule: (path) => outside.importModule(path),
     fail(name, message, stack) {
       control.failures.push({ name, message, stack });
+    },
+    makeHot() {},
+    listen(promise, fulfilled, rejected) {
+      if (!(promise instanceof Promised)) return false;
+      apply(then, promise, [fulfilled, rejected]);
+      return true;
     },
     done() {
       control.done = true;

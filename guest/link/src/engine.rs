@@ -30,7 +30,7 @@ pub struct Split {
     pub imports: Vec<Import>,
     /// Types of the functions in [`LIFTED`].
     pub lifted: Vec<FuncType>,
-    /// Address of `AMPOULE_SCRATCH`.
+    /// Address of the scratch buffer's state, with which `AMPOULE_HOT` begins.
     pub scratch: u32,
 }
 
@@ -55,9 +55,7 @@ pub fn split(wasm: &[u8]) -> Result<Split> {
         engine: engine.finish(),
         image: image(memory.minimum, &parts.data),
         lifted,
-        scratch: parts
-            .scratch
-            .context("the guest exports no AMPOULE_SCRATCH")?,
+        scratch: parts.scratch.context("the guest exports no AMPOULE_HOT")?,
         imports: parts.imports,
     })
 }
@@ -172,7 +170,7 @@ impl Parts {
                     exports.export(export.name, ExportKind::Func, export.index);
                     self.exports.push((export.name.to_owned(), export.index));
                 }
-                wasmparser::ExternalKind::Global if export.name == "AMPOULE_SCRATCH" => {
+                wasmparser::ExternalKind::Global if export.name == "AMPOULE_HOT" => {
                     self.scratch = self.globals[export.index as usize];
                 }
                 _ => {}
