@@ -288,6 +288,7 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) 
         },
     )?;
     let of = Rc::clone(host);
+    define(ctx, native, "bodyIsJson", || true)?;
     define(ctx, native, "bodyJson", move |ctx: Ctx<'js>| {
         ctx.json_parse(of.content.as_str())
     })?;

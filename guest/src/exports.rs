@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::host::{deployment, invocation};
 use crate::modules::Format;
 use crate::{
-    engine, files, heap, loading, modules, natives, operations, rejections, scratch, text,
+    content, engine, files, heap, loading, modules, natives, operations, rejections, scratch, text,
 };
 
 struct Function;
@@ -58,7 +58,7 @@ impl Guest for Function {
     fn start() -> bool {
         files::forget();
         let _scratch = scratch::Guard::new();
-        engine::with(|ctx, hooks| {
+        let waiting = engine::with(|ctx, hooks| {
             engine::mark_stack(ctx);
             let request = invocation::get_request();
             let begun = hooks.invoke.clone().restore(ctx).and_then(|invoke| {
@@ -77,7 +77,9 @@ impl Guest for Function {
                 engine::report(ctx, error);
             }
             settle(ctx, hooks)
-        })
+        });
+        content::forget();
+        waiting
     }
 
     fn resume(ended: u32) -> bool {

@@ -44,6 +44,8 @@ pub struct State {
     pub folder: RefCell<Folder>,
     pub operations: RefCell<Operations>,
     pub unhandled: RefCell<Unhandled>,
+    /// The request's body, while it lies in the scratch buffer.
+    pub content: Cell<Option<&'static [u8]>>,
 }
 
 const _: () = assert!(offset_of!(Hot, buffer) == GATHERED_BYTES);
@@ -58,6 +60,7 @@ pub static mut AMPOULE_HOT: Hot = Hot {
         folder: RefCell::new(None),
         operations: RefCell::new(Operations::new()),
         unhandled: RefCell::new(Vec::new()),
+        content: Cell::new(None),
     },
     blocks: [0; BLOCK_BYTES],
     buffer: [0; SCRATCH_BYTES],

@@ -10,6 +10,7 @@ mod binding;
 mod cache;
 mod codec;
 mod compression;
+mod content;
 mod context;
 mod crypto;
 mod engine;

@@ -19,8 +19,8 @@ use crate::host::{bodies, fetch, invocation, kv, logging, operations as host_ope
 use crate::operations::{self, Pending, Settle};
 use crate::resolver::{self, Asker};
 use crate::{
-    binding, cache, compression, context, crypto, hot, loading, modules, scratch, text, wasi,
-    websocket,
+    binding, cache, compression, content, context, crypto, hot, loading, modules, scratch, text,
+    wasi, websocket,
 };
 
 thread_local! {
@@ -77,13 +77,11 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     define(ctx, native, "bodyClose", |body: u32| bodies::close(body))?;
     define(ctx, native, "bodyAbort", |body: u32| bodies::abort(body))?;
     define(ctx, native, "newBody", new_body)?;
-    define(ctx, native, "bodyText", body_text)?;
-    define(ctx, native, "bodyJson", body_json)?;
+    content::define(ctx, native)?;
     define_in_c(ctx, native, ampoule_define_json_text)?;
     define_in_c(ctx, native, ampoule_define_inspect)?;
     define_in_c(ctx, native, ampoule_define_fields)?;
     define_in_c(ctx, native, ampoule_define_listen)?;
-    define(ctx, native, "bodyBytes", body_bytes)?;
     define(ctx, native, "fetch", begin_fetch)?;
     define(ctx, native, "timer", timer)?;
     define(ctx, native, "cancel", |operation: u32| {
@@ -197,48 +195,6 @@ fn new_body(ctx: Ctx<'_>) -> Result<u32> {
     Ok(bodies::create())
 }
 
-fn body_text<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
-    let _scratch = scratch::Guard::new();
-    match std::str::from_utf8(&invocation::get_content()) {
-        Ok(text) => text.into_js(&ctx),
-        Err(_) => Ok(Value::new_undefined(ctx)),
-    }
-}
-
-/// The request's body as JSON says it; undefined if it is not UTF-8. Parsed where it lies, without
-/// a string of JavaScript in between.
-fn body_json<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
-    const MARK: &[u8] = b"\xef\xbb\xbf";
-    let _scratch = scratch::Guard::new();
-    let content = invocation::get_content();
-    if std::str::from_utf8(&content).is_err() {
-        return Ok(Value::new_undefined(ctx));
-    }
-    let start = if content.starts_with(MARK) {
-        MARK.len()
-    } else {
-        0
-    };
-    parse_json(&ctx, content, start)
-}
-
-/// The value of a JSON text that begins at `start`; an exception if it is none, as UTF-8 that it has
-/// to be.
-fn parse_json<'js>(ctx: &Ctx<'js>, mut text: Vec<u8>, start: usize) -> Result<Value<'js>> {
-    let len = text.len() - start;
-    text.push(0);
-    // SAFETY: the text ends with a zero byte that is not counted; the value is handed on once.
-    unsafe {
-        let begin = text.as_ptr().add(start).cast();
-        let raw = ctx.as_raw().as_ptr();
-        let value = qjs::JS_ParseJSON(raw, begin, len as _, c"<input>".as_ptr());
-        if qjs::JS_IsException(value) {
-            return Err(Error::Exception);
-        }
-        Ok(Value::from_raw(ctx.clone(), value))
-    }
-}
-
 /// Adds natives that are written in C to an object; negative for an exception.
 type DefineInC = unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue) -> i32;
 
@@ -262,11 +218,6 @@ fn define_in_c<'js>(ctx: &Ctx<'js>, native: &Object<'js>, define: DefineInC) -> 
         return Err(Error::Exception);
     }
     Ok(())
-}
-
-fn body_bytes<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
-    let _scratch = scratch::Guard::new();
-    text::to_uint8array(&ctx, &invocation::get_content())
 }
 
 fn begin_fetch<'js>(
@@ -398,7 +349,7 @@ fn kv_get<'js>(ctx: Ctx<'js>, key: JsString<'js>, refuse: Function<'js>) -> Resu
     let _scratch = scratch::Guard::new();
     match kv::get(&text::utf8(&key)) {
         Ok(None) => Ok(Value::new_null(ctx)),
-        Ok(Some(text)) => match parse_json(&ctx, text, 0) {
+        Ok(Some(text)) => match content::parse_json(&ctx, &text) {
             Err(Error::Exception) => {
                 ctx.catch();
                 refuse.call(())

@@ -181,3 +181,114 @@ async fn a_value_is_logged_as_inspect_shows_it() {
         assert_eq!(&logged, expected, "seed {seed} {added}");
     }
 }
+
+/// Texts of which some are JSON: pieces one after the other, and JSON with a character changed.
+fn json_or_not(seed: u32) -> String {
+    const PIECES: [&str; 36] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\"a\"",
+        "\"é\\u00e9\"",
+        "\"\\",
+        "\\u12",
+        "\\x",
+        "\"\t\"",
+        "0",
+        "-",
+        "01",
+        "1",
+        "-1.5e+3",
+        ".5",
+        "1.",
+        "1e",
+        "E5",
+        "true",
+        "tru",
+        "null",
+        "nul",
+        "false",
+        " ",
+        "\n",
+        "\u{feff}",
+        "//",
+        "'a'",
+        "NaN",
+        "{\"k\":",
+        "[1,",
+        "\u{1}",
+    ];
+    const WHOLE: &str =
+        r#" {"a": [1, -2.5e3, "x\"\\\/\b\u0041é", {"b": {}}, []], "c": null, "d": true} "#;
+    let mut state = seed;
+    let mut at = |below: usize| {
+        state = (state ^ (state >> 15))
+            .wrapping_mul(0x2c1b_3c6d)
+            .wrapping_add(0x6d2b_79f5);
+        (state ^ (state >> 13)) as usize % below
+    };
+    if at(2) == 0 {
+        let count = 1 + at(6);
+        return (0..count).map(|_| PIECES[at(PIECES.len())]).collect();
+    }
+    let mut text: Vec<char> = WHOLE.chars().collect();
+    let place = at(text.len());
+    match at(4) {
+        0 => drop(text.remove(place)),
+        1 => text.insert(place, text[at(text.len())]),
+        2 => text[place] = text[at(text.len())],
+        _ => text.truncate(place + 1),
+    }
+    text.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_refused_where_json_parse_refuses_it_also_if_nobody_reads_it() {
+    let runtime = rquickjs::Runtime::new().unwrap();
+    let context = rquickjs::Context::full(&runtime).unwrap();
+    let server = Server::start().await;
+    let ignoring = "module.exports = (req, res) => res.send('ran');";
+    let reading = "module.exports = (req, res) => res.json([req.rawBody.length, req.body]);";
+    server.deploy("ignoring", ignoring).await;
+    server.deploy("reading", reading).await;
+    let (mut taken, mut refused) = (0, 0);
+    for seed in 1..=400 {
+        let text = json_or_not(seed);
+        let expected: Option<String> = context.with(|ctx| {
+            // A byte order mark before the text is taken away.
+            let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            let value = ctx.json_parse(source).ok()?;
+            let told = ctx.json_stringify(value).ok()??;
+            told.to_string().ok()
+        });
+        // What is short is read at once, what is longer is only looked at.
+        let longer = text.clone() + &" ".repeat(512);
+        for body in [text, longer] {
+            let len = body.len();
+            for function in ["ignoring", "reading"] {
+                let request = server
+                    .post(function)
+                    .header("content-type", "application/json");
+                let answer = Answer::of(request.body(body.clone())).await;
+                match &expected {
+                    None => assert_eq!(answer.status, 400, "{function} {body:?}"),
+                    Some(_) if function == "ignoring" => drop(answer.expect(200, "ran")),
+                    Some(json) => drop(answer.expect(200, &format!("[{len},{json}]"))),
+                }
+            }
+        }
+        *if expected.is_some() {
+            &mut taken
+        } else {
+            &mut refused
+        } += 1;
+    }
+    assert!(
+        taken > 30 && refused > 200,
+        "{taken} taken, {refused} refused"
+    );
+}

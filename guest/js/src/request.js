@@ -40,14 +40,29 @@ export function setRoute(pattern) {
   route = pattern === null ? null : pathToRegexp(pattern);
 }
 
-/** Reads `req.body` before the handler runs. Throws `BodyInvalid`. */
+/** From so many bytes on, JSON is worth looking at before it is read. */
+const LATER_FROM = 512;
+
+/**
+ * Looks at the body before the handler runs, and reads it, unless it is a longer JSON, which is read
+ * when somebody asks for it. Throws `BodyInvalid`.
+ */
 export function readBody() {
-  body = state.isJson ? readJson() : readContent(findField(state.fields, 'content-type'));
-  isBodySet = true;
+  if (state.isJson && state.bodyLength >= LATER_FROM && native.bodyIsJson()) {
+    state.bodyStage = 1;
+    return;
+  }
+  state.body = state.isJson ? readJson() : readContent(findField(state.fields, 'content-type'));
+  state.bodyStage = 2;
 }
 
-let body;
-let isBodySet = false;
+function bodyOf() {
+  const { bodyStage } = state;
+  if (bodyStage === 2) return state.body;
+  state.body = bodyStage === 1 ? readJson() : {};
+  state.bodyStage = 2;
+  return state.body;
+}
 
 function queryStart() {
   const at = StringPrototypeIndexOf(state.target, '?');
@@ -271,7 +286,7 @@ const properties = {
   httpVersion: () => '1.1',
   httpVersionMajor: () => 1,
   httpVersionMinor: () => 1,
-  body: () => (isBodySet ? body : {}),
+  body: bodyOf,
   rawBody: () => asBuffer(native.bodyBytes()),
   cookies() {
     // An application of Express has its own way: `cookie-parser` does nothing where cookies are.
@@ -326,6 +341,21 @@ const names = ObjectKeys(properties);
 for (let i = 0; i < names.length; i++) {
   ObjectDefineProperty(IncomingMessage.prototype, names[i], lazy(names[i], properties[names[i]]));
 }
+
+// Every request with a body has one; its value lies with what else is written (state.js).
+ObjectDefineProperty(IncomingMessage.prototype, 'body', {
+  configurable: true,
+  enumerable: true,
+  get: bodyOf,
+  set(given) {
+    if (this !== request) {
+      ObjectDefineProperty(this, 'body', own(given));
+      return;
+    }
+    state.body = given;
+    state.bodyStage = 2;
+  },
+});
 
 const methodNames = ObjectKeys(methods);
 for (let i = 0; i < methodNames.length; i++) {

@@ -41,6 +41,11 @@ export const state = {
   /** Whether `res` was given any header. */
   hasFields: false,
 
+  /** What `req.body` is; see `bodyStage`. */
+  body: undefined,
+  /** 0: there is none; 1: the content is JSON, and nobody asked for it; 2: it is `body`. */
+  bodyStage: 0,
+
   /** The handler `(req, res)`; null while it is not loaded, or of the other kind. */
   expressHandler: null,
   /** The handler in the web's style, `{call, target}`, or null. */

@@ -164,6 +164,16 @@
       const text = outside.bodyText();
       return text === null ? undefined : text;
     },
+    bodyIsJson() {
+      const text = outside.bodyText(true);
+      if (text === null) return false;
+      try {
+        parse(text);
+        return true;
+      } catch {
+        return false;
+      }
+    },
     bodyJson() {
       const text = outside.bodyText(true);
       return text === null ? undefined : parse(text);
