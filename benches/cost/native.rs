@@ -287,8 +287,8 @@ fn answer_functions<'js>(ctx: &Ctx<'js>, native: &Object<'js>, host: &Rc<Host>) 
             of.failure.replace(format!("{name}: {message}\n{stack}"));
         },
     )?;
-    let of = Rc::clone(host);
     define(ctx, native, "bodyIsJson", || true)?;
+    let of = Rc::clone(host);
     define(ctx, native, "bodyJson", move |ctx: Ctx<'js>| {
         ctx.json_parse(of.content.as_str())
     })?;

@@ -93,17 +93,23 @@ async fn what_is_pushed_comes_after_what_an_array_only_says_that_it_has() {
     assert_eq!(answer.json(), expected);
 }
 
-/// What programs make in a QuickJS as it comes, without a sandbox and without our amendments.
-fn outcomes_elsewhere(from: u32, count: u32) -> Vec<String> {
+/// What `call` makes of a function's source in a QuickJS as it comes, without a sandbox and without our
+/// amendments.
+fn elsewhere<T: for<'js> rquickjs::FromJs<'js>>(source: &str, call: &str) -> T {
     let runtime = rquickjs::Runtime::new().unwrap();
     let context = rquickjs::Context::full(&runtime).unwrap();
     context.with(|ctx| {
         ctx.eval::<(), _>("globalThis.module = { exports: null };")
             .unwrap();
-        ctx.eval::<(), _>(PROGRAMS).unwrap();
-        let source = format!("Array.from({{ length: {count} }}, (_, i) => outcome({from} + i))");
-        ctx.eval(source).unwrap()
+        ctx.eval::<(), _>(source).unwrap();
+        ctx.eval(call).unwrap()
     })
+}
+
+/// What programs make there.
+fn outcomes_elsewhere(from: u32, count: u32) -> Vec<String> {
+    let each = format!("Array.from({{ length: {count} }}, (_, i) => outcome({from} + i))");
+    elsewhere(PROGRAMS, &each)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,14 +133,7 @@ async fn a_program_does_what_it_does_in_a_quickjs_without_shortcuts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_property_is_defined_as_it_is_in_a_quickjs_without_shortcuts() {
-    let runtime = rquickjs::Runtime::new().unwrap();
-    let context = rquickjs::Context::full(&runtime).unwrap();
-    let elsewhere: String = context.with(|ctx| {
-        ctx.eval::<(), _>("globalThis.module = { exports: null };")
-            .unwrap();
-        ctx.eval::<(), _>(DEFINITIONS).unwrap();
-        ctx.eval("outcomes()").unwrap()
-    });
+    let elsewhere: String = elsewhere(DEFINITIONS, "outcomes()");
     let elsewhere: serde_json::Map<String, Value> = serde_json::from_str(&elsewhere).unwrap();
     let server = Server::start().await;
     server.deploy("f", DEFINITIONS).await;
