@@ -19,7 +19,6 @@ use crate::limits::IMAGE_IDLE_MS;
 use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::outbound::{Client, OutboundConfig, Policy};
-use crate::sandbox::paging::Paging;
 use crate::sandbox::{Engine, EngineConfig};
 use crate::schedules::{Invoker, Schedules};
 use crate::secret::MasterKey;
@@ -35,8 +34,6 @@ const MASTER_KEY_FILE: &str = "master.key";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sandboxes beyond the invocations: for loads, and for those that are being thrown away.
 const SPARE_SANDBOXES: usize = 16;
-/// How often the kernel is asked again whether pages stay where they are.
-const PAGING_INTERVAL: Duration = Duration::from_millis(100);
 /// How often idle images are looked for.
 const IDLE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -104,12 +101,11 @@ impl App {
         let store = open_store(config, Arc::clone(&clock))?;
         // Deletions of tenants that the last process did not finish.
         store.tenants().finish_deletions().await?;
-        let paging = Paging::new(config.swaps_path.clone(), config.counters_path.clone());
         let engine_config = EngineConfig {
             sandboxes: u32::try_from(config.max_concurrent + SPARE_SANDBOXES)
                 .context("max-concurrent is too large")?,
             cache: config.cache.clone(),
-            objection: paging.objection().map(str::to_owned),
+            pagemap_scan: config.pagemap_scan,
         };
         let engine = Engine::new(&engine_config).await?;
         let reset = engine.reset();
@@ -152,32 +148,9 @@ impl App {
             tasks,
             stop,
         });
-        app.watch_paging(paging, engine_config);
         app.watch_idle();
         app.schedules.start();
         Ok(app)
-    }
-
-    /// While the page scan is in force, watches that it may be (see [`crate::sandbox::paging`]).
-    fn watch_paging(&self, paging: Paging, mut config: EngineConfig) {
-        let (images, stop) = (self.images.clone(), self.stop.clone());
-        self.tasks.spawn(async move {
-            while images.engine().reset().pagemap_scan {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(PAGING_INTERVAL) => {}
-                }
-                // Two short reads of files that the kernel makes up.
-                if let Some(reason) = paging.objection() {
-                    tracing::warn!(reason, "replacing the engine by one without page scan");
-                    config.objection = Some(reason.to_owned());
-                    match Engine::new(&config).await {
-                        Ok(engine) => images.replace_engine(engine),
-                        Err(error) => tracing::error!(%error, "cannot replace the engine"),
-                    }
-                }
-            }
-        });
     }
 
     /// Lets go of images that nobody has asked for in a long time.

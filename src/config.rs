@@ -71,10 +71,9 @@ pub struct Config {
     pub resolver: Option<Resolver>,
     /// Bounds and rules of workspaces, each within its range.
     pub workspaces: WorkspaceConfig,
-    /// Where the kernel lists swap areas, which decides how pages are wiped between invocations.
-    pub swaps_path: PathBuf,
-    /// Where the kernel counts what it does with pages, for the same reason.
-    pub counters_path: PathBuf,
+    /// Whether the kernel is asked which pages an invocation wrote to, if it can be; otherwise all of them
+    /// are wiped.
+    pub pagemap_scan: bool,
     /// The `ampoule` binary, which transforms TypeScript in a process of its own.
     pub program: PathBuf,
     /// What is kept and told of what happens.
@@ -210,8 +209,7 @@ impl Config {
             network_policy: raw.network_policy,
             resolver: None,
             workspaces: raw.workspaces,
-            swaps_path: PathBuf::from("/proc/swaps"),
-            counters_path: PathBuf::from("/proc/vmstat"),
+            pagemap_scan: true,
             // The one that runs, also when another one was put in its place.
             program: PathBuf::from("/proc/self/exe"),
             observe: Observe::default(),

@@ -8,7 +8,6 @@ use ampoule::host::{Grants, Head, LoadSettings, LogBuffer, Promised, Request};
 use ampoule::id::TenantId;
 use ampoule::limits::Limits;
 use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
-use ampoule::sandbox::paging::Paging;
 use ampoule::sandbox::{
     Domain, Engine, EngineConfig, Finished, Image, Invocation, LoadError, Meter, Outcome, Share,
 };
@@ -67,9 +66,7 @@ impl Host {
         let engine = Engine::new(&EngineConfig {
             sandboxes,
             cache: cache(),
-            objection: Paging::new("/proc/swaps".into(), "/proc/vmstat".into())
-                .objection()
-                .map(str::to_owned),
+            pagemap_scan: true,
         })
         .await?;
         let data = folder()?;

@@ -21,14 +21,13 @@ use super::cases::Case;
 use super::sandbox::{Deployment, Host, check};
 
 /// Names of the stages, in their order.
-const NAMES: [&str; 7] = [
-    "store",
-    "instantiate",
+const NAMES: [&str; 6] = [
+    "sandbox",
     "lower request",
     "execute",
     "host calls",
     "lift answer",
-    "drop, reset",
+    "reset",
 ];
 /// Calls of the export that does nothing, in one sandbox.
 const EMPTY_CALLS: u32 = 100;
@@ -162,10 +161,10 @@ impl Empty {
     async fn measure(&mut self, host: &Host, image: &Image, case: &Case) -> Result<f64> {
         let (invocation, _head) = host.invocation(&case.ask);
         let stages = Box::pin(image.empty(invocation, 0)).await?;
-        let sandbox = micros_between(stages.begun, stages.dropped);
+        let sandbox = micros_between(stages.begun, stages.over);
         let (invocation, _head) = host.invocation(&case.ask);
         let stages = Box::pin(image.empty(invocation, EMPTY_CALLS)).await?;
-        let call = micros_between(stages.instantiated, stages.ran) / f64::from(EMPTY_CALLS);
+        let call = micros_between(stages.made, stages.ran) / f64::from(EMPTY_CALLS);
         self.sandbox.push(sandbox);
         self.call.push(call);
         Ok(sandbox + call)
@@ -223,15 +222,14 @@ impl Shares {
     fn push(&mut self, stages: &Stages, inside: &Inside) {
         let in_host = [inside.request, inside.calls, inside.answer];
         let [request, calls, answer] = in_host.map(|time| time.as_secs_f64() * 1e6);
-        let ran = micros_between(stages.instantiated, stages.ran);
+        let ran = micros_between(stages.made, stages.ran);
         let figures = [
-            micros_between(stages.begun, stages.stored),
-            micros_between(stages.stored, stages.instantiated),
+            micros_between(stages.begun, stages.made),
             request,
             ran - request - calls - answer,
             calls,
             answer,
-            micros_between(stages.ran, stages.dropped),
+            micros_between(stages.ran, stages.over),
         ];
         for (all, figure) in self.all.iter_mut().zip(figures) {
             all.push(figure);

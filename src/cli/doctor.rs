@@ -103,7 +103,7 @@ impl Finding {
 pub(super) async fn run(args: &DoctorArgs, terminal: &mut Terminal) -> Result<u8, CliError> {
     let mut findings = server(&args.server).await?;
     findings.push(machine::data_folder(&args.data));
-    findings.extend(machine::kernel(Path::new("/")));
+    findings.push(machine::kernel(Path::new("/")));
     findings.extend(machine::bounds(Path::new("/")));
     findings.push(local_clock(clock::now_ms()));
     let failed = findings.iter().any(|one| one.state == State::Fail);

@@ -123,7 +123,7 @@ struct Shared {
     /// The `ampoule` binary.
     program: PathBuf,
     places: Places,
-    engine: RwLock<Engine>,
+    engine: Engine,
     images: RwLock<HashMap<DeploymentId, Arc<Slot>>>,
     uses: AtomicU64,
 }
@@ -160,7 +160,7 @@ impl Images {
                 maps,
                 program,
                 snapshots: data.join("snapshots"),
-                engine: RwLock::new(engine),
+                engine,
                 images: RwLock::default(),
                 uses: AtomicU64::new(0),
             }),
@@ -186,20 +186,9 @@ impl Images {
         &self.shared.places
     }
 
-    /// The engine in force.
-    pub fn engine(&self) -> Engine {
-        let engine = self.shared.engine.read();
-        engine.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Puts another engine in force. Invocations that run keep the old one to their end.
-    pub fn replace_engine(&self, engine: Engine) {
-        {
-            let current = self.shared.engine.write();
-            *current.unwrap_or_else(PoisonError::into_inner) = engine;
-        }
-        let images = self.shared.images.write();
-        images.unwrap_or_else(PoisonError::into_inner).clear();
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
     }
 
     /// How many images are in memory.
@@ -276,7 +265,7 @@ impl Images {
         let load = Load::of(deployment, self.secrets(deployment)?);
         let engine = self.engine();
         let files = self.restore_files(&load.id).await?;
-        if let Some(snapshot) = self.read_snapshot(&load, &engine).await {
+        if let Some(snapshot) = self.read_snapshot(&load, engine).await {
             match image(engine.clone(), load.domain(), snapshot, files.clone()).await {
                 Ok(image) => return Ok(image),
                 // The machine may have stopped before all of it was on disk.
@@ -290,10 +279,10 @@ impl Images {
             .load(files.clone(), load.settings(), load.limits)
             .await;
         let loaded = loaded.map_err(Error::internal)?;
-        self.write_snapshot(&load, &engine, &loaded.snapshot)
+        self.write_snapshot(&load, engine, &loaded.snapshot)
             .await
             .map_err(Error::internal)?;
-        image(engine, load.domain(), loaded.snapshot, files)
+        image(engine.clone(), load.domain(), loaded.snapshot, files)
             .await
             .map_err(Error::internal)
     }
@@ -343,7 +332,6 @@ impl Images {
     /// # Errors
     /// See [`LoadError`].
     pub async fn create(&self, load: &Load, unpacked: Vec<File>) -> Result<Created, LoadError> {
-        // The slot comes first: an engine that is replaced meanwhile takes it along.
         let slot = self.slot(&load.id);
         let engine = self.engine();
         let (shared, id) = (Arc::clone(&self.shared), load.id);
@@ -369,9 +357,9 @@ impl Images {
         };
         self.locate(load.id, &mut loaded).await;
         loaded.log.extend(warnings(&faults));
-        self.write_snapshot(load, &engine, &loaded.snapshot).await?;
+        self.write_snapshot(load, engine, &loaded.snapshot).await?;
         let snapshot_bytes = loaded.snapshot.len() as u64;
-        let image = image(engine, load.domain(), loaded.snapshot, folder).await?;
+        let image = image(engine.clone(), load.domain(), loaded.snapshot, folder).await?;
         // Nobody else knows this id yet.
         let _ = slot.image.set(image);
         Ok(Created {
@@ -389,7 +377,7 @@ impl Images {
         }
         self.shared.places.forget(id);
         let engine = self.engine();
-        let snapshot = self.snapshot_path(id, &engine);
+        let snapshot = self.snapshot_path(id, engine);
         let sealed = sealed_path(&snapshot);
         let folder = files::folder(&self.shared.files, &id.to_string());
         let maps = files::folder(&self.shared.maps, &id.to_string());

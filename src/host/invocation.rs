@@ -99,13 +99,12 @@ impl State {
 }
 
 /// Puts a `respond` in the place of the generated one that looks at its lists before they are
-/// copied: at how long they are, and at where they lie.
+/// copied: at how long they are.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut instance = linker.instance("ampoule:host/invocation@0.1.0")?;
     instance.func_wrap("respond", |mut store, (status, fields, body): Response| {
         let (head, content) = (fields.as_le_slice(&store), body.as_le_slice(&store));
-        let within = head.as_ptr().addr();
         let state = store.data();
         let (len, len_max) = (content.len() as u64, state.budget.response_bytes);
         if len > len_max {
@@ -115,7 +114,6 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         let head = &head[..head.len().min(FIELDS_BYTES_TAKEN)];
         let (head, content) = (head.to_vec(), content.to_vec());
         let state = store.data_mut();
-        state.within = Some(within);
         Ok((invocation::Host::respond(state, status, head, content)?,))
     })?;
     linker.allow_shadowing(false);

@@ -144,8 +144,6 @@ pub struct State {
     pub(super) wasi: Wasi,
     /// The trace that subrequests carry on.
     pub(super) trace: Carried,
-    /// An address in the guest's memory, once it has answered.
-    pub(super) within: Option<usize>,
 }
 
 impl State {
@@ -177,6 +175,19 @@ impl State {
         }
     }
 
+    /// The state of a sandbox that is used by nobody: it may reach nothing.
+    pub fn vacant() -> Self {
+        let grants = Grants {
+            kv: None,
+            network: None,
+            bindings: None,
+            cache: None,
+            files: None,
+            meter: None,
+        };
+        Self::bare(grants, Budget::new(Limits::DEFAULT, 0))
+    }
+
     fn bare(grants: Grants, budget: Budget) -> Self {
         Self {
             wasi: Wasi::new(grants.files.clone()),
@@ -195,7 +206,6 @@ impl State {
             log: LogBuffer::new(budget.limits.log_bytes),
             loading: None,
             trace: Carried::default(),
-            within: None,
         }
     }
 
@@ -217,14 +227,19 @@ impl State {
         }
     }
 
+    /// Notes the size of the guest's memory before anything ran, in bytes.
+    pub fn begin_with(&mut self, memory_bytes: usize) {
+        self.usage.memory_bytes = memory_bytes;
+    }
+
+    /// Whether the guest has got handles of what the host has, which the sandbox counts.
+    pub fn has_made_handles(&self) -> bool {
+        self.wasi.has_made_handles()
+    }
+
     /// Has subrequests carry this trace on.
     pub fn carry(&mut self, trace: Carried) {
         self.trace = trace;
-    }
-
-    /// An address in the guest's memory, if it is known: where its answer was.
-    pub fn within(&self) -> Option<usize> {
-        self.within
     }
 
     /// What was used so far.

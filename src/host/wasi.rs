@@ -41,6 +41,12 @@ impl Wasi {
         }
     }
 
+    /// Whether the guest has got a handle. Clocks and randomness have none that it could ask for; of
+    /// files it has them whenever it looks.
+    pub(super) fn has_made_handles(&self) -> bool {
+        self.filesystem.is_some() || !self.table.is_empty()
+    }
+
     fn plain(&mut self) -> (&mut WasiCtx, &mut ResourceTable) {
         let plain = self.plain.get_or_insert_with(|| {
             let mut builder = WasiCtxBuilder::new();

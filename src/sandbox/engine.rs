@@ -1,6 +1,7 @@
 //! The one engine of a server: wasmtime's configuration, and the guest compiled once.
 
 use std::collections::{HashMap, VecDeque};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,18 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{
-    Config, Enabled, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig,
-};
+use wasmtime::{Config, Module, OptLevel};
 
 use self::cache::{Base, Cache};
-use super::guest::GuestPre;
+use super::guest::{GuestPre, Shape};
+use super::memory::{Contents, Memories, Pool, Stacks};
 use super::overlay::Overlay;
-use super::trim::Trim;
 use super::turns::{Share, Turns};
-use super::{image, memory_file, snapshot};
+use super::{image, memory, memory_file, snapshot};
 use crate::host::{self, State};
-use crate::limits::{Limits, OVERLAY_BYTES_MAX, OWN_IMAGES_MAX, SNAPSHOT_BYTES_MAX};
+use crate::limits::{OVERLAY_BYTES_MAX, OWN_IMAGES_MAX};
 
 mod cache;
 
@@ -30,15 +29,9 @@ const BLANK: &[u8] = include_bytes!("../../guest/artifact/image.wasm");
 /// The guest's JavaScript layer, as source.
 const LAYER: &[u8] = include_bytes!("../../guest/artifact/guest.js");
 
-/// Memory of the guest that is neither image nor the function's own: stack and alignment.
-const MEMORY_SLACK_BYTES: usize = 2 << 20;
 /// Native stack of a guest. QuickJS stops recursion long before, at 768 KiB of its own stack.
 const WASM_STACK_BYTES: usize = 4 << 20;
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
-/// Memory of a used slot that stays mapped for the next sandbox.
-const KEEP_RESIDENT_BYTES: usize = 4 << 20;
-/// Size of an instance's own data; the engine has some 800 functions.
-const INSTANCE_BYTES_MAX: usize = 1 << 20;
 /// The engine snapshot in the cache.
 const BASE_FILE: &str = "base.wasm";
 /// Memory beyond the engine snapshot in which overlays are applied, in bytes: what loading a small
@@ -46,12 +39,6 @@ const BASE_FILE: &str = "base.wasm";
 const FLOOR_SPARE_BYTES: usize = 1 << 20;
 /// Alignment of the place where an overlay is put, in bytes.
 const STAGE_ALIGN: usize = 16;
-/// The engine's tables of functions, none of which is larger than a page: so they are wiped, and
-/// the kernel is not asked what was written (`guest/link/src/tables.rs`).
-const TABLES: u32 = 2;
-/// Entries of each.
-const TABLE_ELEMENTS_MAX: usize = 512;
-
 /// What an engine is made for.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -59,8 +46,8 @@ pub struct EngineConfig {
     pub sandboxes: u32,
     /// Folder of compiled code, made if missing; whoever can write to it owns the server.
     pub cache: PathBuf,
-    /// Why the page scan must not be used, if so (see [`super::paging`]).
-    pub objection: Option<String>,
+    /// Whether the kernel is asked which pages were written to, if it can be.
+    pub pagemap_scan: bool,
 }
 
 /// How used memory is made fresh.
@@ -91,7 +78,6 @@ struct Inner {
     turns: Turns,
     /// Of what is loaded.
     loads: Share,
-    trim: Trim,
     /// Images with memory of their own because they are used often, the oldest first.
     own: Mutex<VecDeque<Weak<image::Inner>>>,
     reset: Reset,
@@ -117,6 +103,9 @@ struct Compiled {
     engine: wasmtime::Engine,
     linker: Linker<State>,
     component: Component,
+    pool: Arc<Pool>,
+    /// By the size of the memory, in bytes.
+    shapes: Mutex<HashMap<usize, Shape>>,
 }
 
 impl Engine {
@@ -125,22 +114,24 @@ impl Engine {
     /// # Errors
     /// If wasmtime refuses the configuration on this machine, or the cache cannot be written.
     pub async fn new(config: &EngineConfig) -> Result<Self> {
-        let reset = choose_reset(config.objection.as_deref());
-        let engine = wasmtime::Engine::new(&wasmtime_config(config, &reset))?;
+        let reset = choose_reset(config.pagemap_scan);
+        let engine = wasmtime::Engine::new(&wasmtime_config())?;
         let cache = Cache::new(config.cache.clone(), key(&engine));
-        let component = cache.component(&engine, || compiler(config, &reset))?;
+        let component = cache.component(&engine)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
         let compiled = Compiled {
             engine,
             linker,
             component,
+            pool: Arc::new(Pool::new(config.sandboxes, reset.pagemap_scan)),
+            shapes: Mutex::default(),
         };
         let image = match cache.read(BASE_FILE) {
             Some(image) => image,
             None => {
-                let blank = compiled.image(BLANK)?;
-                let image = super::load::prepare(&blank, &compiled.engine, LAYER).await?;
+                let blank = compiled.image(&snapshot::decode(BLANK)?)?;
+                let image = super::load::prepare(&blank, LAYER).await?;
                 cache.write(BASE_FILE, &image)?;
                 image
             }
@@ -155,17 +146,10 @@ impl Engine {
                 ticks: AtomicU64::new(0),
                 turns: Turns::new(),
                 loads: Share::new(),
-                trim: Trim::default(),
                 own: Mutex::default(),
                 reset,
             }),
         })
-    }
-
-    /// Keeps memories trimmed, if mapped pages are looked at.
-    pub(super) fn trim(&self) -> Option<&Trim> {
-        let is_scanned = self.inner.reset.pagemap_scan;
-        is_scanned.then_some(&self.inner.trim)
     }
 
     /// Who computes.
@@ -199,8 +183,8 @@ impl Engine {
     ///
     /// # Errors
     /// If the cache cannot be read nor written.
-    pub(super) fn base(&self) -> Result<GuestPre> {
-        self.inner.mapped("base.cwasm", 0)
+    pub(super) fn base(&self) -> Result<Arc<GuestPre>> {
+        self.inner.mapped(0)
     }
 
     /// Where overlays of a domain are applied. Blocks for a millisecond or two the first time.
@@ -217,13 +201,9 @@ impl Engine {
             return Ok(floor);
         }
         floors.retain(|_, floor| floor.strong_count() > 0);
-        let floor = Arc::new(self.inner.mapped("floor.cwasm", FLOOR_SPARE_BYTES)?);
+        let floor = self.inner.mapped(FLOOR_SPARE_BYTES)?;
         floors.insert(domain.clone(), Arc::downgrade(&floor));
         Ok(floor)
-    }
-
-    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.inner.compiled.engine
     }
 
     /// What a memory that begins at `address` has beyond the engine snapshot.
@@ -253,11 +233,9 @@ impl Engine {
     }
 
     /// An image with the whole memory of a deployment. Blocks.
-    pub(super) fn own_image(&self, overlay: &Overlay) -> Result<GuestPre> {
+    pub(super) fn own_image(&self, overlay: &Overlay) -> Result<Arc<GuestPre>> {
         let memory = overlay.apply(&self.inner.base.map()?, self.floor_bytes());
-        let image = snapshot::encode(0, &memory);
-        drop(memory);
-        self.inner.compiled.image(&image)
+        self.inner.compiled.image(&memory)
     }
 
     /// The number of this invocation, among all that the engine has seen.
@@ -285,97 +263,59 @@ impl Engine {
 impl Inner {
     /// The engine snapshot with `spare` zeros behind it, mapped from a file in the cache. Each call
     /// makes another image, although all have their bytes in common.
-    fn mapped(&self, name: &str, spare: usize) -> Result<GuestPre> {
-        let module = self.cache.module(&self.compiled.engine, name, || {
-            let mut memory = self.base.map()?.to_vec();
-            memory.resize(memory.len() + spare, 0);
-            Ok(snapshot::encode(0, &memory))
-        })?;
-        self.compiled.ready(&module)
+    fn mapped(&self, spare: usize) -> Result<Arc<GuestPre>> {
+        let bytes = self.base.bytes() + spare;
+        self.compiled.ready(self.base.file()?, bytes)
     }
 }
 
 impl Compiled {
-    /// Makes an image ready that is mapped from a file in memory.
-    fn image(&self, image: &[u8]) -> Result<GuestPre> {
-        self.ready(&mapped_module(&self.engine, image)?)
+    /// Makes an image with this memory ready, mapped from a file in memory.
+    fn image(&self, memory: &[u8]) -> Result<Arc<GuestPre>> {
+        let file = memory_file::holding("ampoule-image", memory)?;
+        self.ready(file, memory.len())
     }
 
     /// Everything that can be decided before the first sandbox of an image.
-    fn ready(&self, image: &Module) -> Result<GuestPre> {
+    fn ready(&self, file: File, bytes: usize) -> Result<Arc<GuestPre>> {
+        let bytes = bytes.next_multiple_of(snapshot::WASM_PAGE);
+        let contents = Contents::new(&self.pool, file, bytes)?;
+        Ok(GuestPre::new(self.shape(bytes)?, contents))
+    }
+
+    /// The guest with a memory of this size, whose contents come from elsewhere.
+    fn shape(&self, bytes: usize) -> Result<Shape> {
+        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shape) = shapes.get(&bytes) {
+            return Ok(shape.clone());
+        }
+        let memory = Module::new(&self.engine, snapshot::blank(bytes))?;
         let mut linker = self.linker.clone();
-        linker.root().module("image", image)?;
-        Ok(GuestPre::new(linker.instantiate_pre(&self.component)?)?)
+        linker.root().module("image", &memory)?;
+        let shape = Shape::new(linker.instantiate_pre(&self.component)?)?;
+        shapes.insert(bytes, shape.clone());
+        Ok(shape)
     }
 }
 
-/// An image as a module that is mapped from a file in memory, its data too: wasmtime makes a file of
-/// the data alone, and keeps a copy of it beside that.
-fn mapped_module(engine: &wasmtime::Engine, image: &[u8]) -> Result<Module> {
-    let compiled = engine.precompile_module(image)?;
-    let file = memory_file::holding("ampoule-image", &compiled)?;
-    drop(compiled);
-    // SAFETY: the file holds what this engine compiled just now, and nobody can write to it.
-    #[expect(unsafe_code, reason = "compiled code is trusted as this program is")]
-    Ok(unsafe { Module::deserialize_open_file(engine, file) }?)
-}
-
-fn choose_reset(objection: Option<&str>) -> Reset {
-    if !PoolingAllocationConfig::is_pagemap_scan_available() {
-        return Reset {
-            pagemap_scan: false,
-            reason: "the kernel has no PAGEMAP_SCAN (Linux 6.7 has)".into(),
-        };
-    }
-    match objection {
-        Some(reason) => Reset {
-            pagemap_scan: false,
-            reason: reason.to_owned(),
-        },
-        None => Reset {
-            pagemap_scan: true,
-            reason: "the kernel has PAGEMAP_SCAN, no swap is active, and no pages are moved".into(),
-        },
+fn choose_reset(is_wanted: bool) -> Reset {
+    let (pagemap_scan, reason) = match (memory::is_scan_available(), is_wanted) {
+        (true, true) => (true, "the kernel has PAGEMAP_SCAN"),
+        (true, false) => (false, "it was not asked for"),
+        (false, _) => (false, "the kernel has no PAGEMAP_SCAN (Linux 6.7 has)"),
+    };
+    Reset {
+        pagemap_scan,
+        reason: reason.into(),
     }
 }
 
-fn wasmtime_config(config: &EngineConfig, reset: &Reset) -> Config {
-    let largest = usize::try_from(Limits::MAX.memory_bytes).unwrap_or(usize::MAX);
-    let mut pool = PoolingAllocationConfig::new();
-    // A component of three core instances: image, scratch allocator, engine.
-    pool.total_component_instances(config.sandboxes)
-        .total_core_instances(config.sandboxes * 3)
-        .total_memories(config.sandboxes)
-        .total_tables(config.sandboxes * TABLES)
-        .total_stacks(config.sandboxes)
-        .max_core_instances_per_component(3)
-        .max_memories_per_component(1)
-        .max_tables_per_component(TABLES)
-        .max_tables_per_module(TABLES)
-        .max_core_instance_size(INSTANCE_BYTES_MAX)
-        .max_component_instance_size(INSTANCE_BYTES_MAX)
-        .table_elements(TABLE_ELEMENTS_MAX)
-        .max_memory_size(largest + SNAPSHOT_BYTES_MAX + FLOOR_SPARE_BYTES + MEMORY_SLACK_BYTES)
-        .max_unused_warm_slots(config.sandboxes)
-        .pagemap_scan(if reset.pagemap_scan {
-            Enabled::Yes
-        } else {
-            Enabled::No
-        })
-        // Without the scan, keeping memory means copying all of it every time.
-        .linear_memory_keep_resident(if reset.pagemap_scan {
-            KEEP_RESIDENT_BYTES
-        } else {
-            0
-        })
-        .table_keep_resident(TABLE_ELEMENTS_MAX * size_of::<usize>())
-        .async_stack_keep_resident(FIBER_STACK_BYTES);
+fn wasmtime_config() -> Config {
     let mut wasmtime = Config::new();
     wasmtime
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        // An image is a file in memory, mapped copy-on-write into each sandbox.
-        .memory_init_cow(true)
-        .memory_guaranteed_dense_image_size(SNAPSHOT_BYTES_MAX as u64)
+        // Where memories and stacks lie, and what is in them, is decided here (ADR 0028).
+        .with_host_memory(Arc::new(Memories))
+        .with_host_stack(Arc::new(Stacks::default()))
         // Fuel is the deterministic cost of an invocation, and its CPU limit.
         .consume_fuel(true)
         .cranelift_opt_level(OptLevel::Speed)
@@ -390,10 +330,8 @@ fn wasmtime_config(config: &EngineConfig, reset: &Reset) -> Config {
 
 /// An engine that compiles for the other and runs nothing. What compiling needs, it keeps for the next
 /// time, and there is none: so it is dropped, and the memory with it.
-fn compiler(config: &EngineConfig, reset: &Reset) -> Result<wasmtime::Engine> {
-    let mut settings = wasmtime_config(config, reset);
-    settings.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-    Ok(wasmtime::Engine::new(&settings)?)
+fn compiler() -> Result<wasmtime::Engine> {
+    Ok(wasmtime::Engine::new(&wasmtime_config())?)
 }
 
 /// What compiled code and snapshots depend on.

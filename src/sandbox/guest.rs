@@ -3,25 +3,21 @@
 //! As the generated bindings have it, but that an export is looked up when it is called: an
 //! invocation calls one or two of the six.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use wasmtime::Store;
 use wasmtime::component::{
     ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower,
 };
 
+use super::memory::{self, Contents, Keeper, Memory, Spare};
 use crate::host::{AmpoulePre, State};
+use crate::limits::FUEL_SLICE;
 
-/// An image with which guests can be made. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct GuestPre {
-    instance: InstancePre<State>,
-    exports: Exports,
-}
-
-/// A guest in its store.
-pub(super) struct Guest {
-    instance: Instance,
-    exports: Exports,
-}
+/// Sandboxes of one image that are kept for its next invocations.
+const READY_MAX: usize = 32;
 
 /// The exports of the world `ampoule` in `wit/world.wit`.
 #[derive(Clone, Copy)]
@@ -34,7 +30,14 @@ struct Exports {
     apply_overlay: ComponentExportIndex,
 }
 
-impl GuestPre {
+/// What guests of all images with memories of one size have in common. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Shape {
+    instance: InstancePre<State>,
+    exports: Exports,
+}
+
+impl Shape {
     /// Finds the exports.
     ///
     /// # Errors
@@ -55,15 +58,124 @@ impl GuestPre {
         };
         Ok(Self { instance, exports })
     }
+}
 
-    /// A fresh guest.
+/// An image with which guests can be made, and those that were and can be used again.
+pub(super) struct GuestPre {
+    shape: Shape,
+    contents: Arc<Contents>,
+    /// The one that was used last comes first: it is in the processor's cache.
+    ready: Mutex<Vec<Sandbox>>,
+}
+
+/// A guest in its store.
+pub(super) struct Sandbox {
+    pub(super) store: Store<State>,
+    pub(super) guest: Guest,
+}
+
+/// A guest, to be called with its store.
+pub(super) struct Guest {
+    instance: Instance,
+    exports: Exports,
+    memory: Arc<Memory>,
+}
+
+impl GuestPre {
+    /// Guests whose memories begin with `contents`.
+    pub(super) fn new(shape: Shape, contents: Contents) -> Arc<Self> {
+        let this = Arc::new(Self {
+            shape,
+            contents: Arc::new(contents),
+            ready: Mutex::default(),
+        });
+        let keeper: Arc<dyn Keeper> = Arc::clone(&this) as Arc<dyn Keeper>;
+        this.contents.pool().add_keeper(Arc::downgrade(&keeper));
+        this
+    }
+
+    /// A sandbox as new, with its fuel: one that was used and made as new, or another.
     ///
     /// # Errors
     /// When there is no room for a sandbox.
-    pub(super) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Guest> {
-        Ok(Guest {
-            instance: self.instance.instantiate_async(store).await?,
-            exports: self.exports,
+    pub(super) async fn sandbox(&self, mut state: State, fuel: u64) -> wasmtime::Result<Sandbox> {
+        let ready = self.ready().pop();
+        let Some(mut sandbox) = ready else {
+            return self.another(state, fuel).await;
+        };
+        state.begin_with(sandbox.guest.memory.initial_bytes());
+        *sandbox.store.data_mut() = state;
+        sandbox.store.set_fuel(fuel)?;
+        Ok(sandbox)
+    }
+
+    /// A sandbox that was not used before.
+    ///
+    /// # Errors
+    /// As [`GuestPre::sandbox`].
+    pub(super) async fn another(&self, state: State, fuel: u64) -> wasmtime::Result<Sandbox> {
+        let shape = &self.shape;
+        let mut store = Store::new(shape.instance.engine(), state);
+        store.limiter(|state| state);
+        store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
+        let (instance, memory) = {
+            let mut making = pin!(shape.instance.instantiate_async(&mut store));
+            let mut made = None;
+            let instance = poll_fn(|context| {
+                let poll = || making.as_mut().poll(context);
+                let (poll, memory) = memory::beginning_with(&self.contents, poll);
+                made = made.take().or(memory);
+                poll
+            })
+            .await?;
+            (instance, made)
+        };
+        let memory = memory.ok_or_else(|| wasmtime::format_err!("a guest without memory"))?;
+        store.set_fuel(fuel)?;
+        let guest = Guest {
+            instance,
+            exports: shape.exports,
+            memory,
+        };
+        Ok(Sandbox { store, guest })
+    }
+
+    /// Takes back a sandbox whose guest has returned from its last call, and makes it as new for the
+    /// next invocation (ADR 0028). One of which something would stay is dropped.
+    pub(super) fn keep(&self, mut sandbox: Sandbox) {
+        let state = std::mem::replace(sandbox.store.data_mut(), State::vacant());
+        let has_handles = state.has_made_handles();
+        drop(state);
+        if has_handles || !sandbox.guest.memory.renew() {
+            return;
+        }
+        let mut ready = self.ready();
+        if ready.len() < READY_MAX {
+            ready.push(sandbox);
+        }
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Vec<Sandbox>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for GuestPre {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let contents = &self.contents;
+        f.debug_struct("GuestPre")
+            .field("contents", contents)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Keeper for GuestPre {
+    fn give_back(&self) -> Option<Spare> {
+        let spare = self.contents.give_back();
+        spare.or_else(|| {
+            let ready = self.ready().pop();
+            drop(ready?);
+            self.contents.give_back()
         })
     }
 }
@@ -116,6 +228,12 @@ impl Guest {
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let function = self.instance.get_typed_func::<P, R>(&mut *store, &export)?;
-        function.call_async(store, params).await
+        let mut call = pin!(function.call_async(store, params));
+        poll_fn(|context| {
+            // It may go on on another thread each time.
+            self.memory.enter();
+            call.as_mut().poll(context)
+        })
+        .await
     }
 }

@@ -9,13 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Result;
-use wasmtime::Store;
 
 use super::engine::Floor;
-use super::guest::{Guest, GuestPre};
+use super::guest::{GuestPre, Sandbox};
 use super::overlay::Overlay;
 use super::{Domain, Engine};
-use crate::host::State;
 use crate::limits::OWN_IMAGES_MAX;
 
 /// Invocations of a server among which a function's are counted.
@@ -82,25 +80,51 @@ impl Image {
         self.inner.own().is_some()
     }
 
-    /// A fresh guest in `store`, whose fuel is set to `fuel`, and what tells the image of its
-    /// memory from others.
-    pub(super) async fn instantiate(
-        &self,
-        store: &mut Store<State>,
-        fuel: u64,
-    ) -> wasmtime::Result<(Guest, usize)> {
-        let inner = &self.inner;
-        inner.count();
-        if let Some(own) = inner.own() {
-            let guest = own.instantiate(store).await?;
-            return Ok((guest, Arc::as_ptr(inner).addr()));
+    /// What a sandbox is made from at this moment.
+    pub(super) fn place(&self) -> Place {
+        match self.inner.own() {
+            Some(own) => Place::Own(own),
+            None => Place::Floor(Arc::clone(&self.inner.floor)),
         }
-        let guest = inner.floor.instantiate(&mut *store).await?;
+    }
+
+    /// Counts an invocation.
+    pub(super) fn count(&self) {
+        self.inner.count();
+    }
+
+    /// Copies the overlay to where it belongs, in a sandbox that has none of it.
+    pub(super) async fn complete(
+        &self,
+        sandbox: &mut Sandbox,
+        place: &Place,
+        fuel: u64,
+    ) -> wasmtime::Result<()> {
+        let Place::Floor(_) = place else {
+            return Ok(());
+        };
+        let Sandbox { store, guest } = sandbox;
         store.set_fuel(APPLY_FUEL)?;
-        let parts = inner.overlay.parts();
+        let parts = self.inner.overlay.parts();
         guest.call_apply_overlay(&mut *store, parts).await?;
-        store.set_fuel(fuel)?;
-        Ok((guest, Arc::as_ptr(&inner.floor).addr()))
+        store.set_fuel(fuel)
+    }
+}
+
+/// What a sandbox was made from.
+pub(super) enum Place {
+    /// The image of the deployment.
+    Own(Arc<GuestPre>),
+    /// What all deployments of a tenant begin with.
+    Floor(Arc<Floor>),
+}
+
+impl Place {
+    /// Where it is to be taken back.
+    pub(super) fn pre(&self) -> &GuestPre {
+        match self {
+            Self::Own(pre) | Self::Floor(pre) => pre,
+        }
     }
 }
 
@@ -116,7 +140,7 @@ impl Inner {
 
     /// Blocks some milliseconds.
     fn make_own(&self) -> Result<()> {
-        self.set_own(Some(Arc::new(self.engine.own_image(&self.overlay)?)));
+        self.set_own(Some(self.engine.own_image(&self.overlay)?));
         Ok(())
     }
 

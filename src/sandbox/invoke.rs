@@ -6,11 +6,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use wasmtime::Store;
 
-use super::guest::Guest;
+use super::guest::{Guest, Sandbox};
+use super::image::Place;
 use super::turns::{Share, Turns};
 use super::{Image, Outcome};
 use crate::host::{Budget, Grants, LogBuffer, Promised, Request, Responder, State, Usage};
-use crate::limits::{FUEL_SLICE, Limits};
+use crate::limits::Limits;
 use crate::trace::Carried;
 
 /// What to run.
@@ -64,29 +65,52 @@ impl Meter {
 }
 
 /// A sandbox that runs; its end is noted on the meter.
-struct Metered {
-    store: Store<State>,
+pub(super) struct Metered {
+    /// Present until it is taken back.
+    sandbox: Option<Sandbox>,
     fuel: u64,
     image_bytes: usize,
     meter: Meter,
 }
 
 impl Metered {
+    pub(super) fn sandbox(&mut self) -> Option<&mut Sandbox> {
+        self.sandbox.as_mut()
+    }
+
     fn spent(&self) -> Spent {
+        let Some(Sandbox { store, .. }) = &self.sandbox else {
+            return self.meter.read();
+        };
         Spent {
-            fuel: self.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0)),
-            usage: self.store.data().usage(),
+            fuel: self.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+            usage: store.data().usage(),
             image_bytes: self.image_bytes,
+        }
+    }
+
+    fn note(&self) {
+        let Some(Sandbox { store, .. }) = &self.sandbox else {
+            return;
+        };
+        let spent = self.spent();
+        store.data().spend_fuel(spent.fuel);
+        // Nobody else writes on this meter.
+        let _ = self.meter.shared.set(spent);
+    }
+
+    /// The guest has returned from its last call: the sandbox is made as new for others.
+    pub(super) fn keep(mut self, place: &Place) {
+        self.note();
+        if let Some(sandbox) = self.sandbox.take() {
+            place.pre().keep(sandbox);
         }
     }
 }
 
 impl Drop for Metered {
     fn drop(&mut self) {
-        let spent = self.spent();
-        self.store.data().spend_fuel(spent.fuel);
-        // Nobody else writes on this meter.
-        let _ = self.meter.shared.set(spent);
+        self.note();
     }
 }
 
@@ -112,38 +136,44 @@ impl Image {
     /// Dropping the future ends the invocation and frees the sandbox; kv writes that have begun
     /// are carried out.
     pub async fn invoke(&self, invocation: Invocation) -> Finished {
-        let inner = &*self.inner;
         let limits = invocation.limits;
         let deadline = invocation.deadline;
         let share = invocation.share.clone();
-        let (store, meter) = match self.store(invocation) {
-            Ok(made) => made,
+        let (mut metered, place) = match self.begin(invocation).await {
+            Ok(begun) => begun,
             Err(error) => return unborn(&error),
         };
-        let mut sandbox = Metered {
-            store,
-            fuel: limits.fuel,
-            image_bytes: inner.memory_bytes,
-            meter,
+        let Some(sandbox) = metered.sandbox() else {
+            return unborn(&wasmtime::format_err!("a sandbox that is not there"));
         };
+        let run = drive(self, sandbox, (&place, limits.fuel), &share);
+        let run = tokio::time::timeout_at(deadline, run).await;
         let store = &mut sandbox.store;
-        let run = tokio::time::timeout_at(deadline, drive(self, store, limits.fuel, &share)).await;
+        let has_returned = matches!(run, Ok(Ok(())));
         let outcome = match run {
             Err(_elapsed) => Outcome::WallExceeded,
             Ok(Ok(())) => Outcome::of_completed(store.data_mut()),
             Ok(Err(error)) => Outcome::of_trap(&error, store.data()),
         };
-        let Spent { fuel, usage, .. } = sandbox.spent();
-        let state = sandbox.store.data_mut();
+        let state = store.data_mut();
         if outcome != Outcome::Completed {
             state.abort_bodies();
         }
-        Finished {
-            answered: state.has_answered(),
-            usage,
-            outcome,
+        let answered = state.has_answered();
+        let Spent {
             fuel,
-            image_bytes: inner.memory_bytes,
+            usage,
+            image_bytes,
+        } = metered.spent();
+        if has_returned {
+            metered.keep(&place);
+        }
+        Finished {
+            outcome,
+            answered,
+            fuel,
+            usage,
+            image_bytes,
         }
     }
 
@@ -157,17 +187,29 @@ impl Image {
         self.inner.engine.turns().catch_up(share).await;
     }
 
-    /// A store with what an invocation brings along, and the meter to be written on.
-    pub(super) fn store(
-        &self,
-        mut invocation: Invocation,
-    ) -> wasmtime::Result<(Store<State>, Meter)> {
+    /// A sandbox with what an invocation brings along, and where it is to be taken back.
+    pub(super) async fn begin(&self, invocation: Invocation) -> wasmtime::Result<(Metered, Place)> {
+        let fuel = invocation.limits.fuel;
+        let (state, meter) = self.state(invocation);
+        self.count();
+        let place = self.place();
+        let sandbox = place.pre().sandbox(state, fuel).await?;
+        let metered = Metered {
+            sandbox: Some(sandbox),
+            fuel,
+            image_bytes: self.inner.memory_bytes,
+            meter,
+        };
+        Ok((metered, place))
+    }
+
+    /// What an invocation brings along, and the meter to be written on.
+    pub(super) fn state(&self, mut invocation: Invocation) -> (State, Meter) {
         let inner = &*self.inner;
         invocation.grants.files.clone_from(&inner.files);
-        let limits = invocation.limits;
         let mut state = State::for_invocation(
             invocation.grants,
-            Budget::new(limits, inner.memory_bytes),
+            Budget::new(invocation.limits, inner.memory_bytes),
             invocation.request,
             invocation.content,
             invocation.responder,
@@ -175,22 +217,20 @@ impl Image {
             invocation.log,
         );
         state.carry(invocation.trace);
-        let store = new_store(inner.engine.wasmtime(), state, limits.fuel)?;
-        Ok((store, invocation.meter))
+        (state, invocation.meter)
     }
 }
 
-/// Makes the sandbox and runs the guest to its end.
+/// Runs the guest to its end.
 async fn drive(
     image: &Image,
-    store: &mut Store<State>,
-    fuel: u64,
+    sandbox: &mut Sandbox,
+    (place, fuel): (&Place, u64),
     share: &Share,
 ) -> wasmtime::Result<()> {
-    let (guest, of) = image.instantiate(&mut *store, fuel).await?;
-    run(&guest, store, (image.inner.engine.turns(), share)).await?;
-    end(image, store, of);
-    Ok(())
+    image.complete(sandbox, place, fuel).await?;
+    let Sandbox { store, guest } = sandbox;
+    run(guest, store, (image.inner.engine.turns(), share)).await
 }
 
 /// Runs the guest to its end.
@@ -212,13 +252,6 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Notes that the guest is not called again: its memory is reset as soon as the store is dropped.
-pub(super) fn end(image: &Image, store: &Store<State>, of: usize) {
-    if let (Some(trim), Some(within)) = (image.inner.engine.trim(), store.data().within()) {
-        trim.ended(within, of);
-    }
-}
-
 fn unborn(error: &wasmtime::Error) -> Finished {
     Finished {
         outcome: Outcome::Crashed(format!("{error:#}")),
@@ -227,17 +260,4 @@ fn unborn(error: &wasmtime::Error) -> Finished {
         usage: Usage::default(),
         image_bytes: 0,
     }
-}
-
-/// A store with its limits in force.
-pub(super) fn new_store(
-    engine: &wasmtime::Engine,
-    state: State,
-    fuel: u64,
-) -> wasmtime::Result<Store<State>> {
-    let mut store = Store::new(engine, state);
-    store.limiter(|state| state);
-    store.set_fuel(fuel)?;
-    store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
-    Ok(store)
 }

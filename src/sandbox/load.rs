@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use wasmtime::Store;
 
-use super::guest::GuestPre;
-use super::invoke::new_store;
+use super::guest::{GuestPre, Sandbox};
 use super::{Engine, Outcome, snapshot};
 use crate::error::Code;
 use crate::host::{Budget, Grants, LoadOutcome, LoadSettings, Loading, LogEntry, Refusal, State};
@@ -101,10 +99,9 @@ impl Engine {
         };
         let budget = Budget::new(limits, self.base_bytes().max(SNAPSHOT_BYTES_MAX));
         let state = State::for_loading(grants, budget, Loading::new(settings));
-        let mut store =
-            new_store(self.wasmtime(), state, LOAD_FUEL_MAX).map_err(anyhow::Error::from)?;
+        let sandbox = base.another(state, LOAD_FUEL_MAX).await;
+        let Sandbox { mut store, guest } = sandbox.map_err(anyhow::Error::from)?;
         let run = async {
-            let guest = base.instantiate(&mut store).await?;
             let handed = store.data().handed().clone();
             let load = guest.call_load(&mut store);
             self.turns().run(self.loads(), &handed, load).await
@@ -179,19 +176,15 @@ fn exceeded(outcome: Outcome) -> LoadError {
 }
 
 /// Builds the engine snapshot: one blank guest compiles the JavaScript layer, another evaluates it.
-pub(super) async fn prepare(
-    blank: &GuestPre,
-    engine: &wasmtime::Engine,
-    layer: &[u8],
-) -> Result<Vec<u8>> {
-    let mut store = blank_store(engine, Loading::of_layer(layer.to_vec()))?;
-    let guest = blank.instantiate(&mut store).await?;
+pub(super) async fn prepare(blank: &GuestPre, layer: &[u8]) -> Result<Vec<u8>> {
+    let state = blank_state(Loading::of_layer(layer.to_vec()));
+    let Sandbox { mut store, guest } = blank.another(state, LOAD_FUEL_MAX).await?;
     guest.call_compile(&mut store).await?;
     let compiled = store.data_mut().take_loading().unwrap_or_default();
-    drop(store);
+    drop((store, guest));
 
-    let mut store = blank_store(engine, Loading::of_layer(compiled.layer))?;
-    let guest = blank.instantiate(&mut store).await?;
+    let state = blank_state(Loading::of_layer(compiled.layer));
+    let Sandbox { mut store, guest } = blank.another(state, LOAD_FUEL_MAX).await?;
     let prepared = guest.call_prepare(&mut store).await;
     for entry in store.data_mut().take_log() {
         tracing::warn!(
@@ -205,7 +198,7 @@ pub(super) async fn prepare(
     Ok(snapshot::encode(address, &memory))
 }
 
-fn blank_store(engine: &wasmtime::Engine, loading: Loading) -> Result<Store<State>> {
+fn blank_state(loading: Loading) -> State {
     let grants = Grants {
         kv: None,
         network: None,
@@ -214,7 +207,9 @@ fn blank_store(engine: &wasmtime::Engine, loading: Loading) -> Result<Store<Stat
         files: None,
         meter: None,
     };
-    let budget = Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX);
-    let state = State::for_loading(grants, budget, loading);
-    Ok(new_store(engine, state, LOAD_FUEL_MAX)?)
+    State::for_loading(
+        grants,
+        Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX),
+        loading,
+    )
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use wasmtime::Store;
 
-use super::guest::Guest;
+use super::guest::Sandbox;
 use super::{Image, Invocation, invoke};
 use crate::clock;
 use crate::host::State;
@@ -18,31 +18,39 @@ use crate::host::State;
 pub struct Stages {
     /// The invocation began.
     pub begun: Instant,
-    /// The store is there, with the request in it.
-    pub stored: Instant,
-    /// The sandbox is there.
-    pub instantiated: Instant,
+    /// The sandbox is there, with the request in it.
+    pub made: Instant,
     /// The guest will not be called again.
     pub ran: Instant,
-    /// The sandbox is gone.
-    pub dropped: Instant,
+    /// The sandbox is as new, or gone.
+    pub over: Instant,
 }
 
 impl Image {
-    /// Makes a sandbox, calls `calls` times an export that does nothing, and drops it all. The
-    /// invocation is only what the store needs, and is not answered.
+    /// Makes a sandbox from nothing, calls `calls` times an export that does nothing, and drops it all.
+    /// The invocation is only what the store needs, and is not answered.
     ///
     /// # Errors
     /// When there is no room for a sandbox.
     pub async fn empty(&self, invocation: Invocation, calls: u32) -> wasmtime::Result<Stages> {
-        let call = async |guest: &Guest, store: &mut Store<State>| {
-            for _ in 0..calls {
-                // An overlay without parts: nothing is lowered, and nothing is copied.
-                guest.call_apply_overlay(&mut *store, &[]).await?;
-            }
-            Ok(())
-        };
-        self.stages(invocation, call).await
+        let begun = clock::monotonic();
+        let fuel = invocation.limits.fuel;
+        let (state, _meter) = self.state(invocation);
+        let place = self.place();
+        let Sandbox { mut store, guest } = place.pre().another(state, fuel).await?;
+        let made = clock::monotonic();
+        for _ in 0..calls {
+            // An overlay without parts: nothing is lowered, and nothing is copied.
+            guest.call_apply_overlay(&mut store, &[]).await?;
+        }
+        let ran = clock::monotonic();
+        drop((store, guest));
+        Ok(Stages {
+            begun,
+            made,
+            ran,
+            over: clock::monotonic(),
+        })
     }
 
     /// Runs an invocation and says when its stages were over. `watch` gets the store when the
@@ -55,35 +63,23 @@ impl Image {
         invocation: Invocation,
         watch: impl FnOnce(&mut Store<State>),
     ) -> wasmtime::Result<Stages> {
-        let share = invocation.share.clone();
-        let run = async |guest: &Guest, store: &mut Store<State>| {
-            watch(store);
-            invoke::run(guest, store, (self.inner.engine.turns(), &share)).await
-        };
-        self.stages(invocation, run).await
-    }
-
-    async fn stages(
-        &self,
-        invocation: Invocation,
-        work: impl AsyncFnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<()>,
-    ) -> wasmtime::Result<Stages> {
+        let (share, fuel) = (invocation.share.clone(), invocation.limits.fuel);
         let begun = clock::monotonic();
-        let fuel = invocation.limits.fuel;
-        let (mut store, _meter) = self.store(invocation)?;
-        let stored = clock::monotonic();
-        let (guest, of) = self.instantiate(&mut store, fuel).await?;
-        let instantiated = clock::monotonic();
-        work(&guest, &mut store).await?;
+        let (mut metered, place) = self.begin(invocation).await?;
+        let gone = || wasmtime::format_err!("a sandbox that is not there");
+        let sandbox = metered.sandbox().ok_or_else(gone)?;
+        self.complete(sandbox, &place, fuel).await?;
+        let Sandbox { store, guest } = sandbox;
+        let made = clock::monotonic();
+        watch(store);
+        invoke::run(guest, store, (self.inner.engine.turns(), &share)).await?;
         let ran = clock::monotonic();
-        invoke::end(self, &store, of);
-        drop(store);
+        metered.keep(&place);
         Ok(Stages {
             begun,
-            stored,
-            instantiated,
+            made,
             ran,
-            dropped: clock::monotonic(),
+            over: clock::monotonic(),
         })
     }
 }

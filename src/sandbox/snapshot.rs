@@ -7,7 +7,7 @@ use wasm_encoder::{
 use wasmparser::{Data, DataKind, MemorySectionReader, Operator, Parser, Payload};
 
 /// A WebAssembly page.
-const WASM_PAGE: usize = 64 << 10;
+pub const WASM_PAGE: usize = 64 << 10;
 /// A page of the machine: what copy-on-write counts in.
 const PAGE: usize = 4 << 10;
 /// Zero pages between two runs of data that are stored rather than skipped.
@@ -40,6 +40,12 @@ pub fn encode(address: u32, memory: &[u8]) -> Vec<u8> {
     let mut module = Module::new();
     module.section(&memories).section(&exports).section(&data);
     module.finish()
+}
+
+/// An image of which nothing but the size of its memory is said, in bytes: a multiple of
+/// [`WASM_PAGE`].
+pub fn blank(bytes: usize) -> Vec<u8> {
+    encode(u32::try_from(bytes).unwrap_or(u32::MAX), &[])
 }
 
 /// Ranges of `memory` that hold something else than zeros, cut at page borders.

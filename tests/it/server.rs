@@ -42,10 +42,8 @@ pub struct Options {
     pub max_concurrent: usize,
     pub max_concurrent_per_tenant: usize,
     pub trust_proxy: bool,
-    /// The kernel's list of swap areas; by default one that says "none".
-    pub swaps: Option<PathBuf>,
-    /// The kernel's counters of what it does with pages; by default its own.
-    pub counters: Option<PathBuf>,
+    /// Whether the kernel is asked which pages were written to.
+    pub pagemap_scan: bool,
     /// The global network policy as long as none is stored.
     pub network_policy: Preset,
     /// Whether the control plane has an address of its own.
@@ -69,8 +67,7 @@ impl Default for Options {
             max_concurrent: 100,
             max_concurrent_per_tenant: 100,
             trust_proxy: false,
-            swaps: None,
-            counters: None,
+            pagemap_scan: true,
             network_policy: Preset::AllowAll,
             api_apart: false,
             resolver: None,
@@ -124,12 +121,7 @@ impl Server {
         config.program = PathBuf::from(env!("CARGO_BIN_EXE_ampoule"));
         config.resolver = options.resolver;
         config.observe = options.observe;
-        if let Some(swaps) = options.swaps {
-            config.swaps_path = swaps;
-        }
-        if let Some(counters) = options.counters {
-            config.counters_path = counters;
-        }
+        config.pagemap_scan = options.pagemap_scan;
         let listener = tokio::net::TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut listeners = server::Listeners::from(listener);

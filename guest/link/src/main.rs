@@ -10,7 +10,7 @@
 mod component;
 mod engine;
 mod redirect;
-mod tables;
+mod renewal;
 
 use std::env;
 use std::fs;

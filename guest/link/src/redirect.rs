@@ -1,4 +1,4 @@
-//! Answers the guest's WASI preview 1 imports from within the guest.
+//! Answers the guest's WASI preview 1 imports from within the guest, and prepares it for being split.
 
 use anyhow::{Context, Result};
 use walrus::{ExportItem, FunctionId, Module};
@@ -41,7 +41,7 @@ pub fn redirect(wasm: &[u8]) -> Result<Vec<u8>> {
         module.exports.delete(answer);
     }
     walrus::passes::gc::run(&mut module);
-    crate::tables::split(&mut module)?;
+    crate::renewal::prepare(&mut module)?;
     Ok(module.emit_wasm())
 }
 

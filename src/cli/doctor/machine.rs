@@ -94,11 +94,7 @@ fn unfit(place: &Path) -> Option<&'static str> {
 }
 
 /// What the kernel of the machine below `root` offers.
-pub(super) fn kernel(root: &Path) -> Vec<Finding> {
-    vec![page_scan(root), swap(root), huge_pages(root)]
-}
-
-fn page_scan(root: &Path) -> Finding {
+pub(super) fn kernel(root: &Path) -> Finding {
     let check = "page scan";
     let release = read(root, "proc/sys/kernel/osrelease").unwrap_or_default();
     let mut parts = release
@@ -119,40 +115,6 @@ fn page_scan(root: &Path) -> Finding {
             "the kernel does not tell its version",
             "run the server on Linux with /proc mounted",
         ),
-    }
-}
-
-fn swap(root: &Path) -> Finding {
-    let Some(list) = read(root, "proc/swaps") else {
-        let advice = "mount /proc: without it the server takes the slower way";
-        return Finding::warn("swap", "whether swap is active is not known", advice);
-    };
-    if list.lines().skip(1).all(|line| line.trim().is_empty()) {
-        return Finding::ok("swap", "no swap is active");
-    }
-    Finding::warn(
-        "swap",
-        "swap is active, so used memory is reset whole",
-        "turn it off with swapoff for faster invocations",
-    )
-}
-
-fn huge_pages(root: &Path) -> Finding {
-    let check = "huge pages";
-    let Some(text) = read(root, "sys/kernel/mm/transparent_hugepage/enabled") else {
-        return Finding::ok(check, "the kernel has no transparent huge pages");
-    };
-    let chosen = text
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
-    match chosen {
-        Some("always") => Finding::warn(
-            check,
-            "transparent huge pages are always on: a sandbox that writes a few bytes takes 2 MiB",
-            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
-        ),
-        Some(other) => Finding::ok(check, format!("transparent huge pages: {other}")),
-        None => Finding::ok(check, "the kernel does not tell"),
     }
 }
 
@@ -233,41 +195,16 @@ mod tests {
         root
     }
 
-    fn states(findings: &[Finding]) -> Vec<State> {
-        findings.iter().map(|one| one.state).collect()
-    }
-
-    #[test]
-    fn a_kernel_that_has_everything_is_fine() {
-        let new = root(&[
-            ("proc/sys/kernel/osrelease", "6.7.0-generic\n"),
-            ("proc/swaps", "Filename Type Size\n"),
-            (
-                "sys/kernel/mm/transparent_hugepage/enabled",
-                "always [madvise] never\n",
-            ),
-        ]);
-        assert_eq!(states(&kernel(new.path())), [State::Ok; 3]);
-    }
-
     #[test]
     fn what_makes_a_server_slower_is_told_with_advice() {
-        let old = root(&[
-            ("proc/sys/kernel/osrelease", "6.6.87\n"),
-            ("proc/swaps", "Filename Type Size\n/swapfile file 1024\n"),
-            (
-                "sys/kernel/mm/transparent_hugepage/enabled",
-                "[always] madvise never\n",
-            ),
-        ]);
-        let findings = kernel(old.path());
-        assert_eq!(states(&findings), [State::Warn; 3]);
-        assert!(findings.iter().all(|one| one.advice.is_some()));
-        let empty = root(&[]);
-        assert_eq!(
-            states(&kernel(empty.path())),
-            [State::Warn, State::Warn, State::Ok]
-        );
+        let found = |release| kernel(root(&[("proc/sys/kernel/osrelease", release)]).path());
+        assert_eq!(found("6.7.0-generic\n").state, State::Ok);
+        for old in ["6.6.87\n", "5.15\n", "unknown"] {
+            let found = found(old);
+            assert_eq!(found.state, State::Warn);
+            assert!(found.advice.is_some());
+        }
+        assert_eq!(kernel(root(&[]).path()).state, State::Warn);
     }
 
     #[test]

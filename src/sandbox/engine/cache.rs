@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use memmap2::Mmap;
-use wasmtime::Module;
 use wasmtime::component::Component;
 
 use super::COMPONENT;
@@ -57,11 +56,7 @@ impl Cache {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    pub(super) fn component(
-        &self,
-        engine: &wasmtime::Engine,
-        compiler: impl FnOnce() -> Result<wasmtime::Engine>,
-    ) -> Result<Component> {
+    pub(super) fn component(&self, engine: &wasmtime::Engine) -> Result<Component> {
         let path = self.path("engine.cwasm");
         // SAFETY: the file is one that `write` put there, and the cache folder belongs to
         // the server, as `EngineConfig::cache` says. A file of another version is refused.
@@ -69,22 +64,8 @@ impl Cache {
         let load = || unsafe { Component::deserialize_file(engine, &path) };
         self.load_or_compile("engine.cwasm", load, || {
             tracing::info!("compiling the engine, once");
-            Ok(compiler()?.precompile_component(COMPONENT)?)
+            Ok(super::compiler()?.precompile_component(COMPONENT)?)
         })
-    }
-
-    /// An image that is mapped from its file, which is made if it is not there.
-    pub(super) fn module(
-        &self,
-        engine: &wasmtime::Engine,
-        name: &str,
-        image: impl FnOnce() -> Result<Vec<u8>>,
-    ) -> Result<Module> {
-        let path = self.path(name);
-        // SAFETY: as in `component`.
-        #[expect(unsafe_code, reason = "as in `component`")]
-        let load = || unsafe { Module::deserialize_file(engine, &path) };
-        self.load_or_compile(name, load, || Ok(engine.precompile_module(&image()?)?))
     }
 
     /// The memory that the engine snapshot defines, in a file of its own.
@@ -129,6 +110,15 @@ impl Base {
     /// Its size, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The file, opened once more.
+    ///
+    /// # Errors
+    /// If the process has too many files open.
+    pub(super) fn file(&self) -> Result<File> {
+        let file = self.file.try_clone();
+        file.context("cannot open the engine snapshot once more")
     }
 
     /// The memory, for as long as it is looked at.
