@@ -164,6 +164,7 @@ impl App {
                     () = tokio::time::sleep(IDLE_INTERVAL) => {}
                 }
                 let evicted = images.evict_idle(idle);
+                images.engine().rest();
                 if evicted > 0 {
                     heap::give_back();
                 }

@@ -230,9 +230,11 @@ impl Images {
         let oldest_ms = clock::now_ms().saturating_sub(idle_ms);
         let images = self.shared.images.write();
         let mut images = images.unwrap_or_else(PoisonError::into_inner);
-        let before = images.len();
-        images.retain(|_, slot| slot.used_ms.load(Ordering::Relaxed) > oldest_ms);
-        before - images.len()
+        let is_idle = |slot: &Slot| slot.used_ms.load(Ordering::Relaxed) <= oldest_ms;
+        let idle: Vec<_> = images.extract_if(|_, slot| is_idle(slot)).collect();
+        // Their sandboxes go with them, and nobody is to wait for that.
+        drop(images);
+        idle.len()
     }
 
     fn slot(&self, id: &DeploymentId) -> Arc<Slot> {
@@ -251,14 +253,18 @@ impl Images {
     fn add_slot(&self, id: &DeploymentId) -> Arc<Slot> {
         let images = self.shared.images.write();
         let mut images = images.unwrap_or_else(PoisonError::into_inner);
+        let mut dropped = None;
         if images.len() >= IMAGES_MAX {
             let used = |slot: &Slot| slot.used.load(Ordering::Relaxed);
             let oldest = images.iter().min_by_key(|(_, slot)| used(slot));
             if let Some(oldest) = oldest.map(|(id, _)| *id) {
-                images.remove(&oldest);
+                dropped = images.remove(&oldest);
             }
         }
-        Arc::clone(images.entry(*id).or_default())
+        let added = Arc::clone(images.entry(*id).or_default());
+        // As in `evict_idle`.
+        drop((images, dropped));
+        added
     }
 
     async fn restore(&self, deployment: &Deployment) -> Result<Image, Error> {
@@ -371,10 +377,11 @@ impl Images {
 
     /// Removes everything that was made for a deployment that is no more.
     pub async fn forget(&self, id: &DeploymentId) {
-        {
+        let forgotten = {
             let images = self.shared.images.write();
-            images.unwrap_or_else(PoisonError::into_inner).remove(id);
-        }
+            images.unwrap_or_else(PoisonError::into_inner).remove(id)
+        };
+        drop(forgotten);
         self.shared.places.forget(id);
         let engine = self.engine();
         let snapshot = self.snapshot_path(id, engine);

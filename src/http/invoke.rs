@@ -144,7 +144,8 @@ async fn respond_to(
                 chosen: Arc::clone(&chosen),
                 peer,
             };
-            let answered = answer(http, asked, target, request);
+            // It is large, and stays where it is.
+            let answered = pin!(answer(http, asked, target, request));
             let answered = AssertUnwindSafe(answered).catch_unwind().await;
             answered
                 .unwrap_or_else(|panic| Err(panic_error(panic.as_ref())))

@@ -26,6 +26,8 @@ mod cache;
 const COMPONENT: &[u8] = include_bytes!("../../guest/artifact/component.wasm");
 /// The guest's memory before anything ran.
 const BLANK: &[u8] = include_bytes!("../../guest/artifact/image.wasm");
+/// Names the other three by their digests, so that nobody has to read them all at every start.
+const MANIFEST: &[u8] = include_bytes!("../../guest/artifact/manifest.json");
 /// The guest's JavaScript layer, as source.
 const LAYER: &[u8] = include_bytes!("../../guest/artifact/guest.js");
 
@@ -124,7 +126,7 @@ impl Engine {
             engine,
             linker,
             component,
-            pool: Arc::new(Pool::new(config.sandboxes, reset.pagemap_scan)),
+            pool: Arc::new(Pool::new(config.sandboxes, reset.pagemap_scan)?),
             shapes: Mutex::default(),
         };
         let image = match cache.read(BASE_FILE) {
@@ -252,11 +254,18 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner);
         own.retain(|other| other.strong_count() > 0);
         own.push_back(Arc::downgrade(image));
-        if own.len() > OWN_IMAGES_MAX
-            && let Some(oldest) = own.pop_front().and_then(|oldest| oldest.upgrade())
-        {
+        let is_full = own.len() > OWN_IMAGES_MAX;
+        let oldest = own.pop_front_if(|_| is_full);
+        // Its sandboxes go with it, and nobody is to wait for that.
+        drop(own);
+        if let Some(oldest) = oldest.and_then(|oldest| oldest.upgrade()) {
             oldest.drop_own();
         }
+    }
+
+    /// Lets go of sandboxes that nobody needed since the last time.
+    pub fn rest(&self) {
+        self.inner.compiled.pool.rest();
     }
 }
 
@@ -314,6 +323,8 @@ fn wasmtime_config() -> Config {
     let mut wasmtime = Config::new();
     wasmtime
         // Where memories and stacks lie, and what is in them, is decided here (ADR 0028).
+        .memory_reservation(memory::MEMORY_BYTES_MAX as u64)
+        .memory_guard_size(memory::GUARD_BYTES as u64)
         .with_host_memory(Arc::new(Memories))
         .with_host_stack(Arc::new(Stacks::default()))
         // Fuel is the deterministic cost of an invocation, and its CPU limit.
@@ -341,9 +352,7 @@ fn key(engine: &wasmtime::Engine) -> String {
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let mut digest = Sha256::new();
     digest.update(hasher.finish().to_le_bytes());
-    for part in [COMPONENT, BLANK, LAYER] {
-        digest.update(Sha256::digest(part));
-    }
+    digest.update(MANIFEST);
     digest.finalize()[..12]
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -12,7 +12,7 @@ use wasmtime::component::{
     ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower,
 };
 
-use super::memory::{self, Contents, Keeper, Memory, Spare};
+use super::memory::{self, Contents, Keeper, Memory, StackRange};
 use crate::host::{AmpoulePre, State};
 use crate::limits::FUEL_SLICE;
 
@@ -64,14 +64,24 @@ impl Shape {
 pub(super) struct GuestPre {
     shape: Shape,
     contents: Arc<Contents>,
-    /// The one that was used last comes first: it is in the processor's cache.
-    ready: Mutex<Vec<Sandbox>>,
+    ready: Mutex<Ready>,
+}
+
+/// Sandboxes that are as new.
+#[derive(Default)]
+struct Ready {
+    /// The one that was used last is the last.
+    sandboxes: Vec<Sandbox>,
+    /// How many of them nobody has needed since the last [`Keeper::rest`].
+    unneeded: usize,
 }
 
 /// A guest in its store.
 pub(super) struct Sandbox {
     pub(super) store: Store<State>,
     pub(super) guest: Guest,
+    /// Where the guest runs.
+    stack: Option<StackRange>,
 }
 
 /// A guest, to be called with its store.
@@ -99,10 +109,10 @@ impl GuestPre {
     /// # Errors
     /// When there is no room for a sandbox.
     pub(super) async fn sandbox(&self, mut state: State, fuel: u64) -> wasmtime::Result<Sandbox> {
-        let ready = self.ready().pop();
-        let Some(mut sandbox) = ready else {
+        let Some(mut sandbox) = self.take_ready() else {
             return self.another(state, fuel).await;
         };
+        sandbox.guest.memory.begin();
         state.begin_with(sandbox.guest.memory.initial_bytes());
         *sandbox.store.data_mut() = state;
         sandbox.store.set_fuel(fuel)?;
@@ -118,17 +128,19 @@ impl GuestPre {
         let mut store = Store::new(shape.instance.engine(), state);
         store.limiter(|state| state);
         store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
-        let (instance, memory) = {
+        let (instance, memory, stack) = {
             let mut making = pin!(shape.instance.instantiate_async(&mut store));
-            let mut made = None;
+            let (mut made, mut stack) = (None, None);
             let instance = poll_fn(|context| {
                 let poll = || making.as_mut().poll(context);
-                let (poll, memory) = memory::beginning_with(&self.contents, poll);
+                let poll = || memory::beginning_with(&self.contents, poll);
+                let ((poll, memory), range) = StackRange::of_first(poll);
                 made = made.take().or(memory);
+                stack = stack.or(range);
                 poll
             })
             .await?;
-            (instance, made)
+            (instance, made, stack)
         };
         let memory = memory.ok_or_else(|| wasmtime::format_err!("a guest without memory"))?;
         store.set_fuel(fuel)?;
@@ -137,7 +149,11 @@ impl GuestPre {
             exports: shape.exports,
             memory,
         };
-        Ok(Sandbox { store, guest })
+        Ok(Sandbox {
+            store,
+            guest,
+            stack,
+        })
     }
 
     /// Takes back a sandbox whose guest has returned from its last call, and makes it as new for the
@@ -146,16 +162,35 @@ impl GuestPre {
         let state = std::mem::replace(sandbox.store.data_mut(), State::vacant());
         let has_handles = state.has_made_handles();
         drop(state);
-        if has_handles || !sandbox.guest.memory.renew() {
+        let memory = &sandbox.guest.memory;
+        let has_changed = memory.has_changed();
+        // Whoever goes deep into the stack meets faults there as well.
+        if let Some(stack) = sandbox.stack.filter(|_| has_changed) {
+            stack.give_back();
+        }
+        if has_handles || !memory.renew(has_changed) {
             return;
         }
         let mut ready = self.ready();
-        if ready.len() < READY_MAX {
-            ready.push(sandbox);
+        if ready.sandboxes.len() < READY_MAX {
+            ready.sandboxes.push(sandbox);
         }
     }
 
-    fn ready(&self) -> MutexGuard<'_, Vec<Sandbox>> {
+    /// One that can be used again: the last one of this thread, which is in the cache of its processor,
+    /// or else the last one.
+    fn take_ready(&self) -> Option<Sandbox> {
+        let mut ready = self.ready();
+        let is_from_here = |sandbox: &Sandbox| sandbox.guest.memory.is_from_here();
+        let taken = match ready.sandboxes.iter().rposition(is_from_here) {
+            Some(at) => Some(ready.sandboxes.remove(at)),
+            None => ready.sandboxes.pop(),
+        };
+        ready.unneeded = ready.unneeded.min(ready.sandboxes.len());
+        taken
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Ready> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -170,13 +205,40 @@ impl std::fmt::Debug for GuestPre {
 }
 
 impl Keeper for GuestPre {
-    fn give_back(&self) -> Option<Spare> {
-        let spare = self.contents.give_back();
-        spare.or_else(|| {
-            let ready = self.ready().pop();
-            drop(ready?);
-            self.contents.give_back()
-        })
+    fn make_room(&self) -> bool {
+        if self.contents.make_room() {
+            return true;
+        }
+        let mut ready = self.ready();
+        // The one that was not used for longest.
+        let oldest = (!ready.sandboxes.is_empty()).then(|| ready.sandboxes.remove(0));
+        ready.unneeded = ready.unneeded.min(ready.sandboxes.len());
+        drop(ready);
+        oldest.map(Sandbox::discard).is_some()
+    }
+
+    fn rest(&self) {
+        while self.contents.make_room() {}
+        let mut ready = self.ready();
+        let unneeded = ready.unneeded.min(ready.sandboxes.len());
+        let unneeded: Vec<Sandbox> = ready.sandboxes.drain(..unneeded).collect();
+        ready.unneeded = ready.sandboxes.len();
+        drop(ready);
+        unneeded.into_iter().for_each(Sandbox::discard);
+    }
+}
+
+impl Drop for GuestPre {
+    fn drop(&mut self) {
+        // What is ready is dropped next, and need not be made as new.
+        self.contents.close();
+    }
+}
+
+impl Sandbox {
+    /// Drops it, and keeps nothing of it.
+    fn discard(self) {
+        self.guest.memory.discard();
     }
 }
 

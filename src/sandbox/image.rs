@@ -103,7 +103,7 @@ impl Image {
         let Place::Floor(_) = place else {
             return Ok(());
         };
-        let Sandbox { store, guest } = sandbox;
+        let Sandbox { store, guest, .. } = sandbox;
         store.set_fuel(APPLY_FUEL)?;
         let parts = self.inner.overlay.parts();
         guest.call_apply_overlay(&mut *store, parts).await?;
@@ -135,7 +135,11 @@ impl Inner {
     }
 
     fn set_own(&self, pre: Option<Arc<GuestPre>>) {
-        *self.own.write().unwrap_or_else(PoisonError::into_inner) = pre;
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *own, pre);
+        drop(own);
+        // With its sandboxes, for which nobody is to wait.
+        drop(old);
     }
 
     /// Blocks some milliseconds.

@@ -229,7 +229,7 @@ async fn drive(
     share: &Share,
 ) -> wasmtime::Result<()> {
     image.complete(sandbox, place, fuel).await?;
-    let Sandbox { store, guest } = sandbox;
+    let Sandbox { store, guest, .. } = sandbox;
     run(guest, store, (image.inner.engine.turns(), share)).await
 }
 

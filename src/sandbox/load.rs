@@ -100,7 +100,9 @@ impl Engine {
         let budget = Budget::new(limits, self.base_bytes().max(SNAPSHOT_BYTES_MAX));
         let state = State::for_loading(grants, budget, Loading::new(settings));
         let sandbox = base.another(state, LOAD_FUEL_MAX).await;
-        let Sandbox { mut store, guest } = sandbox.map_err(anyhow::Error::from)?;
+        let Sandbox {
+            mut store, guest, ..
+        } = sandbox.map_err(anyhow::Error::from)?;
         let run = async {
             let handed = store.data().handed().clone();
             let load = guest.call_load(&mut store);
@@ -178,13 +180,17 @@ fn exceeded(outcome: Outcome) -> LoadError {
 /// Builds the engine snapshot: one blank guest compiles the JavaScript layer, another evaluates it.
 pub(super) async fn prepare(blank: &GuestPre, layer: &[u8]) -> Result<Vec<u8>> {
     let state = blank_state(Loading::of_layer(layer.to_vec()));
-    let Sandbox { mut store, guest } = blank.another(state, LOAD_FUEL_MAX).await?;
+    let Sandbox {
+        mut store, guest, ..
+    } = blank.another(state, LOAD_FUEL_MAX).await?;
     guest.call_compile(&mut store).await?;
     let compiled = store.data_mut().take_loading().unwrap_or_default();
     drop((store, guest));
 
     let state = blank_state(Loading::of_layer(compiled.layer));
-    let Sandbox { mut store, guest } = blank.another(state, LOAD_FUEL_MAX).await?;
+    let Sandbox {
+        mut store, guest, ..
+    } = blank.another(state, LOAD_FUEL_MAX).await?;
     let prepared = guest.call_prepare(&mut store).await;
     for entry in store.data_mut().take_log() {
         tracing::warn!(

@@ -5,9 +5,10 @@
 //! back; which these are, the kernel is asked only if there was a page fault.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use anyhow::{Context as _, ensure};
@@ -15,14 +16,14 @@ use memmap2::Mmap;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use self::pages::Watch;
-use self::region::{Reach, Region};
+use self::region::Region;
 
 mod pages;
 mod region;
 mod stacks;
 
 pub(super) use self::pages::is_scan_available;
-pub(super) use self::stacks::Stacks;
+pub(super) use self::stacks::{StackRange, Stacks};
 
 /// A page of WebAssembly.
 const WASM_PAGE: usize = 64 << 10;
@@ -32,89 +33,91 @@ const SPARE_MAX: usize = 32;
 /// The regions of an engine's sandboxes, which is how many of those there can be.
 #[derive(Debug)]
 pub(super) struct Pool {
-    regions_max: usize,
     is_scanned: bool,
-    inner: Mutex<Inner>,
+    /// Regions where nothing is mapped.
+    blank: Mutex<Vec<Region>>,
+    /// Who may keep others that no sandbox uses: the next one to be asked first.
+    keepers: Mutex<VecDeque<Weak<dyn Keeper>>>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    /// Regions that are reserved.
-    regions: usize,
-    /// Those of them where nothing is mapped.
-    blank: Vec<Region>,
-    /// Who may have regions to spare, the oldest first.
-    keepers: Vec<Weak<dyn Keeper>>,
-}
-
-/// Somebody who may hold regions that no sandbox uses.
+/// Somebody who may keep regions that no sandbox uses.
 pub(super) trait Keeper: Send + Sync + std::fmt::Debug {
-    /// Gives one of them back, if there is one; for when there is no other.
-    fn give_back(&self) -> Option<Spare>;
-}
+    /// Gives one of them back to the pool, if there is one; for when there is no other.
+    fn make_room(&self) -> bool;
 
-/// A region that is given back.
-#[derive(Debug)]
-pub(super) struct Spare(Region);
+    /// Gives those back that nobody needed since the last time.
+    fn rest(&self);
+}
 
 impl Pool {
     /// For so many sandboxes at once; with `is_scanned` the kernel is asked which pages were written to.
-    pub(super) fn new(regions_max: u32, is_scanned: bool) -> Self {
-        Self {
-            regions_max: usize::try_from(regions_max).unwrap_or(usize::MAX),
+    ///
+    /// # Errors
+    /// If there are not so many addresses.
+    pub(super) fn new(sandboxes: u32, is_scanned: bool) -> io::Result<Self> {
+        let blank = (0..sandboxes).map(|_| Region::reserve());
+        Ok(Self {
             is_scanned,
-            inner: Mutex::default(),
-        }
+            blank: Mutex::new(blank.collect::<io::Result<_>>()?),
+            keepers: Mutex::default(),
+        })
     }
 
     /// Asks this one as well when there are no regions left.
     pub(super) fn add_keeper(&self, keeper: Weak<dyn Keeper>) {
-        let mut inner = lock(&self.inner);
-        inner.keepers.retain(|keeper| keeper.strong_count() > 0);
-        inner.keepers.push(keeper);
+        let mut keepers = lock(&self.keepers);
+        keepers.retain(|keeper| keeper.strong_count() > 0);
+        keepers.push_back(keeper);
     }
 
     /// A region where nothing is mapped.
-    fn blank(&self, reach: Reach) -> io::Result<Region> {
-        let keepers = {
-            let mut inner = lock(&self.inner);
-            if let Some(region) = inner.blank.pop() {
+    fn blank(&self) -> io::Result<Region> {
+        // Others may take what was given back, so all are asked twice.
+        let mut left = 2 * lock(&self.keepers).len() + 1;
+        loop {
+            if let Some(region) = lock(&self.blank).pop() {
                 return Ok(region);
             }
-            if inner.regions < self.regions_max {
-                let region = Region::reserve(reach)?;
-                inner.regions += 1;
-                return Ok(region);
+            if left == 0 {
+                return Err(io::Error::other("all sandboxes are in use"));
             }
-            inner.keepers.clone()
-        };
-        // Not under the lock: what is given back may have to be taken from a sandbox that is dropped.
-        for keeper in keepers {
-            let spare = keeper.upgrade().and_then(|keeper| keeper.give_back());
-            if let Some(Spare(mut region)) = spare {
-                match region.unmap() {
-                    Ok(()) => return Ok(region),
-                    Err(error) => self.lose(region, &error),
-                }
+            left -= 1;
+            let next = self.next_keeper();
+            if let Some(keeper) = next.and_then(|keeper| keeper.upgrade()) {
+                keeper.make_room();
             }
         }
-        Err(io::Error::other("all sandboxes are in use"))
     }
 
-    /// Takes a region back that nothing is to be kept of.
+    /// Each in turn.
+    fn next_keeper(&self) -> Option<Weak<dyn Keeper>> {
+        let mut keepers = lock(&self.keepers);
+        let turn = keepers.len().min(1);
+        keepers.rotate_left(turn);
+        keepers.back().cloned()
+    }
+
+    /// Has everybody give back what nobody needed since the last time.
+    pub(super) fn rest(&self) {
+        let keepers = lock(&self.keepers).clone();
+        for keeper in keepers.iter().filter_map(Weak::upgrade) {
+            keeper.rest();
+        }
+    }
+
+    /// Takes a region back of which nothing is to be kept.
     fn put_back(&self, mut region: Region) {
         match region.unmap() {
-            Ok(()) => lock(&self.inner).blank.push(region),
-            Err(error) => self.lose(region, &error),
+            Ok(()) => lock(&self.blank).push(region),
+            Err(error) => lose(region, &error),
         }
     }
+}
 
-    /// Drops a region whose contents could not be put back: nobody gets to see it any more.
-    fn lose(&self, region: Region, error: &io::Error) {
-        tracing::warn!(%error, "the memory of a sandbox is given up");
-        drop(region);
-        lock(&self.inner).regions -= 1;
-    }
+/// Drops a region whose contents could not be put back: nobody gets to see it any more.
+fn lose(region: Region, error: &io::Error) {
+    tracing::warn!(%error, "the memory of a sandbox is given up");
+    drop(region);
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -131,10 +134,13 @@ pub(super) struct Contents {
     bytes: usize,
     /// Regions with this mapped and nothing else in them.
     spare: Mutex<Vec<Region>>,
+    /// Whether nobody needs those any more.
+    is_closed: AtomicBool,
 }
 
 impl Contents {
-    /// A file that is not written to any more, as the beginning of memories of `bytes`.
+    /// A file that is not written to any more, which the caller vouches for, as the beginning of memories
+    /// of `bytes`.
     ///
     /// # Errors
     /// If the file is larger than the memory or no whole number of pages, or cannot be mapped.
@@ -154,6 +160,7 @@ impl Contents {
             memory,
             bytes,
             spare: Mutex::default(),
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -179,22 +186,29 @@ impl Contents {
         &self.memory
     }
 
-    /// Gives back a region that no sandbox uses, if there is one.
-    pub(super) fn give_back(&self) -> Option<Spare> {
-        lock(&self.spare).pop().map(Spare)
+    /// Gives a region back that no sandbox uses, if there is one.
+    pub(super) fn make_room(&self) -> bool {
+        let region = lock(&self.spare).pop();
+        region.map(|region| self.pool.put_back(region)).is_some()
+    }
+
+    /// Nobody makes sandboxes of this any more: what those have that are left goes back to the pool.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        while self.make_room() {}
     }
 
     /// A region with this mapped in it.
-    fn region(&self, reach: Reach) -> io::Result<Region> {
+    fn region(&self) -> io::Result<Region> {
         if let Some(region) = lock(&self.spare).pop() {
             return Ok(region);
         }
-        let mut region = self.pool.blank(reach)?;
+        let mut region = self.pool.blank()?;
         match region.map(self) {
             Ok(()) => Ok(region),
             Err(error) => {
-                self.pool.lose(region, &error);
-                Err(error)
+                lose(region, &error);
+                Err(io::Error::other("the memory of a sandbox cannot be mapped"))
             }
         }
     }
@@ -227,17 +241,19 @@ pub(super) struct Memory {
     /// Its size at this moment, in bytes.
     bytes: AtomicUsize,
     watch: Watch,
-    /// Absent once it was lost.
+    /// Whether nothing is to be kept of it.
+    is_done: AtomicBool,
     region: Mutex<Option<Region>>,
 }
 
 impl Memory {
-    fn new(contents: Arc<Contents>, reach: Reach) -> io::Result<Self> {
-        let region = contents.region(reach)?;
+    fn new(contents: Arc<Contents>) -> io::Result<Self> {
+        let region = contents.region()?;
         let memory = Self {
             start: region.start().expose_provenance(),
             bytes: AtomicUsize::new(region.bytes()),
             watch: Watch::default(),
+            is_done: AtomicBool::new(false),
             region: Mutex::new(Some(region)),
             contents,
         };
@@ -250,47 +266,68 @@ impl Memory {
         self.contents.bytes()
     }
 
+    /// Whether it was made as new on this thread.
+    pub(super) fn is_from_here(&self) -> bool {
+        self.watch.is_from_here()
+    }
+
+    /// To be said when it is handed out, as new.
+    pub(super) fn begin(&self) {
+        self.watch.begin();
+    }
+
     /// To be said on whichever thread the guest is about to run on.
     pub(super) fn enter(&self) {
         self.watch.enter();
     }
 
+    /// Whether pages may have become its own since it was handed out, or since that was last asked.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.watch.is_unchanged()
+    }
+
+    /// Has its region go back to the pool, and not to its image, once it is dropped.
+    pub(super) fn discard(&self) {
+        self.is_done.store(true, Ordering::Relaxed);
+    }
+
     /// Makes it as new for another invocation of the guest that it belongs to; false if that cannot be,
-    /// because it has grown or the system refuses. Nobody may read or write it meanwhile.
-    pub(super) fn renew(&self) -> bool {
+    /// because it has grown or the system refuses. `has_changed` is what was answered when the guest
+    /// had returned. Nobody may read or write it meanwhile.
+    pub(super) fn renew(&self, has_changed: bool) -> bool {
         if self.bytes.load(Ordering::Relaxed) != self.contents.bytes() {
             return false;
         }
-        let is_renewed = self.reset(self.watch.is_unchanged());
+        let is_renewed = self.reset(has_changed);
         self.watch.begin();
         is_renewed
     }
 
-    /// Puts back what it began with; without that the region is lost.
-    fn reset(&self, is_unchanged: bool) -> bool {
+    /// Puts back what it began with.
+    fn reset(&self, has_changed: bool) -> bool {
         let mut region = lock(&self.region);
-        let Some(inner) = &mut *region else {
+        let Some(region) = &mut *region else {
             return false;
         };
-        let pool = &self.contents.pool;
-        let done = inner.reset(&self.contents, pool.is_scanned, is_unchanged);
-        let Err(error) = done else { return true };
-        // Wasmtime knows the addresses, so they stay reserved as long as this does.
-        tracing::warn!(%error, "the memory of a sandbox cannot be made as new");
-        false
+        let is_scanned = self.contents.pool.is_scanned;
+        let done = region.reset(&self.contents, is_scanned, !has_changed);
+        if let Err(error) = &done {
+            // Wasmtime knows the addresses, so they stay reserved as long as this does.
+            tracing::warn!(%error, "the memory of a sandbox cannot be made as new");
+        }
+        done.is_ok()
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        let is_reset = self.reset(false);
-        let region = lock(&self.region).take();
-        match region {
-            Some(region) if is_reset => self.contents.put_back(region),
-            Some(region) => {
-                let error = io::Error::other("it could not be made as new");
-                self.contents.pool.lose(region, &error);
-            }
+        let contents = &self.contents;
+        let is_done =
+            self.is_done.load(Ordering::Relaxed) || contents.is_closed.load(Ordering::Relaxed);
+        let is_reset = !is_done && self.reset(true);
+        match lock(&self.region).take() {
+            Some(region) if is_reset => contents.put_back(region),
+            Some(region) => contents.pool.put_back(region),
             None => {}
         }
     }
@@ -324,8 +361,10 @@ unsafe impl LinearMemory for Linear {
     }
 }
 
-/// What a guest can address.
-const MEMORY_BYTES_MAX: usize = 4 << 30;
+/// What a guest can address, in bytes.
+pub(super) const MEMORY_BYTES_MAX: usize = 4 << 30;
+/// What is never accessible, on either side of it, in bytes: compiled code relies on it.
+pub(super) const GUARD_BYTES: usize = 32 << 20;
 
 thread_local! {
     /// What the next memory made on this thread begins with, and then the memory.
@@ -371,14 +410,12 @@ unsafe impl MemoryCreator for Memories {
         let Next::Wanted(contents) = NEXT.replace(Next::Nothing) else {
             return Err("a memory that nobody asked for".to_owned());
         };
-        if minimum != contents.bytes() || reserved_size_in_bytes > Some(MEMORY_BYTES_MAX) {
+        let is_reserved =
+            reserved_size_in_bytes <= Some(MEMORY_BYTES_MAX) && guard_size_in_bytes <= GUARD_BYTES;
+        if minimum != contents.bytes() || !is_reserved {
             return Err("a memory of another size than its contents".to_owned());
         }
-        let reach = Reach {
-            memory: MEMORY_BYTES_MAX,
-            guard: guard_size_in_bytes,
-        };
-        let memory = Memory::new(contents, reach).map_err(|error| error.to_string())?;
+        let memory = Memory::new(contents).map_err(|error| error.to_string())?;
         let memory = Arc::new(memory);
         NEXT.replace(Next::Made(Arc::clone(&memory)));
         Ok(Box::new(Linear(memory)))

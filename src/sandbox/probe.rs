@@ -37,7 +37,9 @@ impl Image {
         let fuel = invocation.limits.fuel;
         let (state, _meter) = self.state(invocation);
         let place = self.place();
-        let Sandbox { mut store, guest } = place.pre().another(state, fuel).await?;
+        let Sandbox {
+            mut store, guest, ..
+        } = place.pre().another(state, fuel).await?;
         let made = clock::monotonic();
         for _ in 0..calls {
             // An overlay without parts: nothing is lowered, and nothing is copied.
@@ -69,7 +71,7 @@ impl Image {
         let gone = || wasmtime::format_err!("a sandbox that is not there");
         let sandbox = metered.sandbox().ok_or_else(gone)?;
         self.complete(sandbox, &place, fuel).await?;
-        let Sandbox { store, guest } = sandbox;
+        let Sandbox { store, guest, .. } = sandbox;
         let made = clock::monotonic();
         watch(store);
         invoke::run(guest, store, (self.inner.engine.turns(), &share)).await?;

@@ -159,3 +159,32 @@ async fn steps_of(server: &Server, event: &serde_json::Value) -> Option<u64> {
     );
     Some(body["cost"]["fuel"].as_u64().unwrap())
 }
+
+/// More functions with memory of their own than there are sandboxes: each call takes the one of another.
+#[tokio::test(flavor = "multi_thread")]
+async fn sandboxes_that_are_kept_make_room_for_other_functions() {
+    let server = Server::with(Options {
+        max_concurrent: 1,
+        max_concurrent_per_tenant: 1,
+        ..Options::default()
+    })
+    .await;
+    const FUNCTIONS: usize = 40;
+    for number in 0..FUNCTIONS {
+        // So large that it has memory of its own from the start.
+        let source = format!(
+            "const text = '{}'; let calls = 0;
+            module.exports = (req, res) => res.json([{number}, text.length, ++calls]);",
+            number.to_string().repeat(200_000)
+        );
+        server.deploy(&format!("f{number}"), &source).await;
+    }
+    for _round in 0..3 {
+        for number in 0..FUNCTIONS {
+            server.until_idle().await;
+            let answer = Answer::of(server.invoke(&format!("f{number}"))).await;
+            let length = 200_000 * number.to_string().len();
+            answer.expect(200, &format!("[{number},{length},1]"));
+        }
+    }
+}

@@ -137,6 +137,11 @@ impl Watch {
         self.faults.store(here.faults, Ordering::Relaxed);
     }
 
+    /// Whether it last began on this thread.
+    pub(super) fn is_from_here(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) == Here::known().thread
+    }
+
     /// The memory is used on this thread from now on.
     pub(super) fn enter(&self) {
         if self.thread.load(Ordering::Relaxed) != Here::known().thread {

@@ -8,7 +8,7 @@ use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
 };
 
-use super::{Contents, pages};
+use super::{Contents, GUARD_BYTES, MEMORY_BYTES_MAX, pages};
 
 /// Pages that a memory had written to and that stay its own for the next use, in bytes: the first of
 /// them. The others go back to the system.
@@ -27,25 +27,18 @@ pub(super) struct Region {
     /// Pages of the contents that were written to, by their addresses. All others are as the file
     /// behind them has them, or zero.
     own: Vec<Range<usize>>,
+    /// Whether the system refused something, so that it is not known what is mapped.
+    is_lost: bool,
 }
 
 #[expect(unsafe_code, reason = "the pointers are addresses of its own")]
 // SAFETY: nothing about a mapping belongs to one thread.
 unsafe impl Send for Region {}
 
-/// How much a memory needs of addresses, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reach {
-    /// What a pointer of the guest can name.
-    pub(super) memory: usize,
-    /// What is never accessible, on either side: compiled code relies on it.
-    pub(super) guard: usize,
-}
-
 impl Region {
     /// Addresses where nothing is accessible.
-    pub(super) fn reserve(reach: Reach) -> io::Result<Self> {
-        let whole_bytes = reach.guard + reach.memory + reach.guard;
+    pub(super) fn reserve() -> io::Result<Self> {
+        let whole_bytes = GUARD_BYTES + MEMORY_BYTES_MAX + GUARD_BYTES;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         #[expect(unsafe_code, reason = "a mapping is made")]
         // SAFETY: the kernel chooses addresses that nobody uses.
@@ -55,9 +48,10 @@ impl Region {
         let region = Self {
             whole,
             whole_bytes,
-            start: whole.wrapping_byte_add(reach.guard),
+            start: whole.wrapping_byte_add(GUARD_BYTES),
             bytes: 0,
             own: Vec::new(),
+            is_lost: false,
         };
         one_page_at_a_time(region.whole, region.whole_bytes)?;
         Ok(region)
@@ -91,9 +85,9 @@ impl Region {
 
     /// Makes more of it accessible: zeros, up to `bytes` from the start.
     pub(super) fn grow(&mut self, bytes: usize) -> io::Result<()> {
-        self.allow(self.bytes, bytes)?;
-        self.bytes = bytes;
-        Ok(())
+        // What is accessible is never more than is known of.
+        let old = std::mem::replace(&mut self.bytes, bytes);
+        self.allow(old, bytes)
     }
 
     fn allow(&self, from: usize, to: usize) -> io::Result<()> {
@@ -109,6 +103,9 @@ impl Region {
 
     /// Makes everything from `bytes` on inaccessible, and forgets what was there.
     fn forbid(&mut self, bytes: usize) -> io::Result<()> {
+        if self.is_lost {
+            return Err(io::Error::other("it is not known what is mapped"));
+        }
         if bytes >= self.bytes {
             return Ok(());
         }
@@ -116,7 +113,9 @@ impl Region {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
         #[expect(unsafe_code, reason = "a mapping is replaced")]
         // SAFETY: it is this region's own, and whoever had it is done with it.
-        unsafe { mmap_anonymous(at, length, ProtFlags::empty(), flags) }?;
+        let forbidden = unsafe { mmap_anonymous(at, length, ProtFlags::empty(), flags) };
+        self.is_lost |= forbidden.is_err();
+        forbidden?;
         self.bytes = bytes;
         one_page_at_a_time(at, length)
     }
@@ -184,21 +183,29 @@ impl Region {
     }
 }
 
-/// Has no huge page put there: it would make pages writable that nobody has written to, without a
-/// fault, and take 2 MiB for a few bytes.
+/// Has no huge page put there, which would make pages writable that nobody has written to, without a
+/// fault, and take 2 MiB for a few bytes; nor pages that are the same made one, behind which it could
+/// not be told any more whose they were.
 pub(super) fn one_page_at_a_time(start: *mut c_void, bytes: usize) -> io::Result<()> {
-    #[expect(unsafe_code, reason = "advice on a mapping")]
-    // SAFETY: it changes no contents.
-    let advised = unsafe { madvise(start, bytes, Advice::LinuxNoHugepage) };
-    match advised {
-        // A kernel without huge pages.
-        Err(rustix::io::Errno::INVAL) => Ok(()),
-        advised => Ok(advised?),
+    for advice in [Advice::LinuxNoHugepage, Advice::LinuxUnmergeable] {
+        #[expect(unsafe_code, reason = "advice on a mapping")]
+        // SAFETY: it changes no contents.
+        let advised = unsafe { madvise(start, bytes, advice) };
+        match advised {
+            // A kernel that does not do such things.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(())
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
+        if self.is_lost {
+            // Somebody else may have what was there, so nothing of it is touched.
+            return;
+        }
         #[expect(unsafe_code, reason = "a mapping is given back")]
         // SAFETY: it is this region's own, and nobody has it any more.
         let done = unsafe { munmap(self.whole, self.whole_bytes) };

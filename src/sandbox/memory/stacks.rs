@@ -1,11 +1,14 @@
 //! Native stacks for guests to run on.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
+};
 use wasmtime::{StackCreator, StackMemory};
 
 use super::region::one_page_at_a_time;
@@ -19,6 +22,45 @@ pub(in crate::sandbox) struct Stacks {
 
 /// Stacks that are kept; those beyond go back to the system.
 const FREE_MAX: usize = 64;
+/// What stays of a stack that was used, in bytes: more than most guests need.
+const KEEP_BYTES: usize = 256 << 10;
+
+thread_local! {
+    /// The stack that was last given out on this thread, until somebody asked.
+    static LAST: Cell<StackRange> = const { Cell::new(StackRange::NONE) };
+}
+
+/// Where a stack lies.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sandbox) struct StackRange {
+    start: usize,
+    end: usize,
+}
+
+impl StackRange {
+    const NONE: Self = Self { start: 0, end: 0 };
+
+    /// Runs something for the first time in a store, on this thread; answers the stack that it got, which
+    /// the store has until it is dropped.
+    pub(in crate::sandbox) fn of_first<T>(work: impl FnOnce() -> T) -> (T, Option<Self>) {
+        LAST.set(Self::NONE);
+        let done = work();
+        let range = LAST.replace(Self::NONE);
+        (done, (range.end > range.start).then_some(range))
+    }
+
+    /// Gives back to the system what few guests need. Whoever calls this has the store, in which nothing
+    /// runs.
+    pub(in crate::sandbox) fn give_back(&self) {
+        let end = self.end.saturating_sub(KEEP_BYTES).max(self.start);
+        let start = std::ptr::with_exposed_provenance_mut(self.start);
+        #[expect(unsafe_code, reason = "memory is given back")]
+        // SAFETY: nothing runs on this stack, so nobody reads what was there.
+        let given = unsafe { madvise(start, end - self.start, Advice::LinuxDontNeed) };
+        // It is only room.
+        let _ = given;
+    }
+}
 
 #[expect(unsafe_code, reason = "wasmtime relies on the guard below each stack")]
 // SAFETY: a stack is a mapping of its own with a page below that is never accessible.
@@ -29,6 +71,8 @@ unsafe impl StackCreator for Stacks {
             Some(stack) => stack,
             None => Stack::new(size)?,
         };
+        let Range { start, end } = stack.range();
+        LAST.set(StackRange { start, end });
         Ok(Box::new(Used {
             stack: Some(stack),
             free: Arc::clone(&self.free),

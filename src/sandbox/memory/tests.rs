@@ -78,6 +78,10 @@ impl Guest {
         }
     }
 
+    fn renew(&self) -> bool {
+        self.memory.renew(self.memory.has_changed())
+    }
+
     fn grow(&mut self, image: &Image) {
         self.memory.enter();
         self.linear.grow(&mut self.store, GROWN as u64).unwrap();
@@ -108,7 +112,7 @@ fn ways() -> impl Iterator<Item = bool> {
 fn the_next_sandbox_finds_nothing_of_the_one_before() {
     for is_scanned in ways() {
         // With a single region, every sandbox gets that of the one before.
-        let pool = Arc::new(Pool::new(1, is_scanned));
+        let pool = Arc::new(Pool::new(1, is_scanned).unwrap());
         let images = samples(&pool);
         let keepers: Vec<_> = images.iter().map(|image| keeper(&image.contents)).collect();
         for keeper in &keepers {
@@ -129,8 +133,12 @@ fn the_next_sandbox_finds_nothing_of_the_one_before() {
 struct Spares(Arc<Contents>);
 
 impl Keeper for Spares {
-    fn give_back(&self) -> Option<Spare> {
-        self.0.give_back()
+    fn make_room(&self) -> bool {
+        self.0.make_room()
+    }
+
+    fn rest(&self) {
+        while self.0.make_room() {}
     }
 }
 
@@ -141,12 +149,12 @@ fn keeper(contents: &Arc<Contents>) -> Arc<dyn Keeper> {
 #[test]
 fn a_guest_that_is_used_again_finds_nothing_of_before() {
     for is_scanned in ways() {
-        let pool = Arc::new(Pool::new(3, is_scanned));
+        let pool = Arc::new(Pool::new(3, is_scanned).unwrap());
         for image in samples(&pool) {
             let mut guest = image.sandbox().unwrap();
             for round in 0..60 {
                 guest.live(&image, round);
-                assert!(guest.memory.renew(), "round {round}");
+                assert!(guest.renew(), "round {round}");
             }
         }
     }
@@ -155,27 +163,33 @@ fn a_guest_that_is_used_again_finds_nothing_of_before() {
 #[test]
 fn what_is_written_on_another_thread_is_found() {
     for is_scanned in ways() {
-        let pool = Arc::new(Pool::new(1, is_scanned));
+        let pool = Arc::new(Pool::new(1, is_scanned).unwrap());
         let image = &Image::new(&engine(), &pool, sample(1 << 20, 900_000));
         let mut guest = image.sandbox().unwrap();
         for round in 0..12 {
             // This thread has no fault: all of them are the other's.
             std::thread::scope(|scope| scope.spawn(|| guest.live(image, round)).join()).unwrap();
-            assert!(guest.memory.renew(), "round {round}");
+            assert!(guest.renew(), "round {round}");
         }
     }
 }
 
 #[test]
 fn the_kernel_is_not_asked_while_the_same_pages_are_written() {
-    let pool = Arc::new(Pool::new(1, true));
+    let pool = Arc::new(Pool::new(1, true).unwrap());
     let image = &Image::new(&engine(), &pool, sample(0, 900_000));
     let mut guest = image.sandbox().unwrap();
     let mut unchanged = 0;
-    for _round in 0..20 {
+    for round in 0..20 {
+        // As a new one it may come from another thread.
+        if round % 2 == 1 {
+            std::thread::scope(|scope| scope.spawn(|| guest.renew()).join()).unwrap();
+            assert!(!guest.memory.is_from_here());
+        }
+        guest.memory.begin();
         guest.live(image, 3);
         unchanged += u32::from(guest.memory.watch.is_unchanged());
-        guest.memory.renew();
+        assert!(guest.renew());
     }
     // The first use has faults, and something else on this thread may have a few.
     assert!((1..20).contains(&unchanged), "{unchanged} of 20");
@@ -183,18 +197,18 @@ fn the_kernel_is_not_asked_while_the_same_pages_are_written() {
 
 #[test]
 fn a_memory_that_has_grown_is_not_used_again() {
-    let pool = Arc::new(Pool::new(1, is_scan_available()));
+    let pool = Arc::new(Pool::new(1, is_scan_available()).unwrap());
     let image = &Image::new(&engine(), &pool, sample(0, 900_000));
     let mut guest = image.sandbox().unwrap();
     guest.grow(image);
-    assert!(!guest.memory.renew());
+    assert!(!guest.renew());
     drop(guest);
     image.sandbox().unwrap().live(image, 0);
 }
 
 #[test]
 fn there_are_as_many_sandboxes_as_were_asked_for() {
-    let pool = Arc::new(Pool::new(2, is_scan_available()));
+    let pool = Arc::new(Pool::new(2, is_scan_available()).unwrap());
     let [first, second, _] = samples(&pool);
     let keeper = keeper(&first.contents);
     pool.add_keeper(Arc::downgrade(&keeper));
@@ -217,7 +231,7 @@ fn a_page_is_found_wherever_it_is() {
     if !is_scan_available() {
         return;
     }
-    let pool = Arc::new(Pool::new(1, true));
+    let pool = Arc::new(Pool::new(1, true).unwrap());
     let image = &Image::new(&engine(), &pool, sample(0, 900_000));
     let mut guest = image.sandbox().unwrap();
     for round in 0..6 {
@@ -227,6 +241,6 @@ fn a_page_is_found_wherever_it_is() {
         #[expect(unsafe_code, reason = "memory of this test's own")]
         // SAFETY: it changes no contents. Where there is a swap area, the pages go there.
         unsafe { rustix::mm::madvise(start, bytes, rustix::mm::Advice::LinuxPageOut) }.unwrap();
-        assert!(guest.memory.renew(), "round {round}");
+        assert!(guest.renew(), "round {round}");
     }
 }
