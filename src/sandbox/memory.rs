@@ -281,7 +281,7 @@ impl Memory {
         self.watch.enter();
     }
 
-    /// Whether pages may have become its own since it was handed out, or since that was last asked.
+    /// Whether pages may have become its own since it was handed out.
     pub(super) fn has_changed(&self) -> bool {
         !self.watch.is_unchanged()
     }
