@@ -1,5 +1,7 @@
 //! What the pool gives out again is as new, whichever way it is made so.
 
+use std::sync::mpsc;
+
 use wasmtime::{Config, Engine, Instance, Module, Store};
 
 use super::super::{memory_file, snapshot};
@@ -67,15 +69,21 @@ struct Guest {
 impl Guest {
     /// Looks at every byte it got, then leaves secrets, on other pages each time.
     fn live(&mut self, image: &Image, round: usize) {
-        self.memory.enter();
-        let bytes = self.linear.data_mut(&mut self.store);
-        assert!(bytes == image.memory, "round {round}");
+        let bytes = self.look(image, round);
         // All pages; then more separate ones than one scan of the kernel answers; then fewer; then the
         // same again, and a single one more.
         let (skip, step) = [(0, 1), (0, 2), (1, 3), (0, 40), (0, 40), (7, 500)][round % 6];
         for page in bytes.chunks_mut(PAGE).skip(skip).step_by(step) {
             page.fill(SECRET);
         }
+    }
+
+    /// Looks at every byte it got.
+    fn look(&mut self, image: &Image, round: usize) -> &mut [u8] {
+        self.memory.enter();
+        let bytes = self.linear.data_mut(&mut self.store);
+        assert!(bytes == image.memory, "round {round}");
+        bytes
     }
 
     fn renew(&self) -> bool {
@@ -164,13 +172,29 @@ fn a_guest_that_is_used_again_finds_nothing_of_before() {
 fn what_is_written_on_another_thread_is_found() {
     for is_scanned in ways() {
         let pool = Arc::new(Pool::new(1, is_scanned).unwrap());
-        let image = &Image::new(&engine(), &pool, sample(1 << 20, 900_000));
-        let mut guest = image.sandbox().unwrap();
-        for round in 0..12 {
-            // This thread has no fault: all of them are the other's.
-            std::thread::scope(|scope| scope.spawn(|| guest.live(image, round)).join()).unwrap();
-            assert!(guest.renew(), "round {round}");
-        }
+        let image = Image::new(&engine(), &pool, sample(1 << 20, 900_000));
+        let guest = Mutex::new(image.sandbox().unwrap());
+        let (ask, asked) = mpsc::channel();
+        let (answer, answered) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let (image, guest) = (&image, &guest);
+            scope.spawn(move || {
+                for round in asked {
+                    // A page that nobody wrote to before.
+                    let mut guest = lock(guest);
+                    guest.look(image, round)[round * PAGE..][..PAGE].fill(SECRET);
+                    drop(guest);
+                    answer.send(()).unwrap();
+                }
+            });
+            // All faults are the other thread's: after a few rounds this one has none any more.
+            for round in 0..60 {
+                ask.send(round).unwrap();
+                answered.recv().unwrap();
+                assert!(lock(guest).renew(), "round {round}");
+            }
+            drop(ask);
+        });
     }
 }
 
