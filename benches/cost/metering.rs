@@ -109,12 +109,8 @@ impl Twin {
             ..LoadSettings::default()
         };
         let grants = Grants {
-            kv: None,
-            network: None,
-            bindings: None,
-            cache: None,
             files: Some(files.path().to_owned()),
-            meter: None,
+            ..Grants::default()
         };
         let budget = Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX);
         let state = State::for_loading(grants, budget, Loading::new(settings));

@@ -83,12 +83,8 @@ impl Host {
             engine,
             sandboxes,
             grants: Grants {
-                kv: None,
                 network: Some((client, grant)),
-                bindings: None,
-                cache: None,
-                files: None,
-                meter: None,
+                ..Grants::default()
             },
             share: Share::new(),
             store,

@@ -25,8 +25,8 @@ use crate::trace::Carried;
 /// exception that says so.
 const LAST_WORDS_BYTES: usize = 256 << 10;
 
-/// What an invocation may reach. What is absent does not exist for it.
-#[derive(Clone)]
+/// What an invocation may reach. What is absent does not exist for it; by default that is everything.
+#[derive(Clone, Default)]
 pub struct Grants {
     /// The tenant's own keys.
     pub kv: Option<Namespace>,
@@ -177,15 +177,7 @@ impl State {
 
     /// The state of a sandbox that is used by nobody: it may reach nothing.
     pub fn vacant() -> Self {
-        let grants = Grants {
-            kv: None,
-            network: None,
-            bindings: None,
-            cache: None,
-            files: None,
-            meter: None,
-        };
-        Self::bare(grants, Budget::new(Limits::DEFAULT, 0))
+        Self::bare(Grants::default(), Budget::new(Limits::DEFAULT, 0))
     }
 
     fn bare(grants: Grants, budget: Budget) -> Self {

@@ -90,12 +90,8 @@ impl Engine {
         let base = tokio::task::spawn_blocking(move || engine.base()).await;
         let base = base.context("mapping the engine snapshot panicked")??;
         let grants = Grants {
-            kv: None,
-            network: None,
-            bindings: None,
-            cache: None,
             files: Some(files.to_owned()),
-            meter: None,
+            ..Grants::default()
         };
         let budget = Budget::new(limits, self.base_bytes().max(SNAPSHOT_BYTES_MAX));
         let state = State::for_loading(grants, budget, Loading::new(settings));
@@ -205,16 +201,8 @@ pub(super) async fn prepare(blank: &GuestPre, layer: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn blank_state(loading: Loading) -> State {
-    let grants = Grants {
-        kv: None,
-        network: None,
-        bindings: None,
-        cache: None,
-        files: None,
-        meter: None,
-    };
     State::for_loading(
-        grants,
+        Grants::default(),
         Budget::new(Limits::DEFAULT, SNAPSHOT_BYTES_MAX),
         loading,
     )

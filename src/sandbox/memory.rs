@@ -227,9 +227,7 @@ impl Contents {
 
 impl Drop for Contents {
     fn drop(&mut self) {
-        for region in std::mem::take(&mut *lock(&self.spare)) {
-            self.pool.put_back(region);
-        }
+        while self.make_room() {}
     }
 }
 
