@@ -41,33 +41,6 @@ static inline bool ampoule_arith(JSValue *sp, OPCodeEnum op)
     return true;
 }
 
-static inline bool ampoule_compare(JSValue *sp, OPCodeEnum op)
-{
-    double a, b;
-    bool is;
-
-    if (!ampoule_number(sp[-2], &a) || !ampoule_number(sp[-1], &b))
-        return false;
-    switch(op) {
-    case OP_lt:
-        is = a < b;
-        break;
-    case OP_lte:
-        is = a <= b;
-        break;
-    case OP_gt:
-        is = a > b;
-        break;
-    case OP_gte:
-        is = a >= b;
-        break;
-    default:
-        return false;
-    }
-    sp[-2] = js_bool(is);
-    return true;
-}
-
 // Whether two strings are the same, where a look at their heads tells: 0 or 1, otherwise -1. There are
 // no two atoms of one text.
 static inline int ampoule_same_text(const JSString *a, const JSString *b)
@@ -164,20 +137,48 @@ static inline bool ampoule_define(JSContext *ctx, JSValueConst object, JSAtom na
 // key: `swap`, `dup`, `is_undefined_or_null`, `if_true8`, `swap` see to it that `a` is something, and
 // `swap`, `to_propkey`, `swap` that `i` is a key. Both leave the stack as it was then.
 
-// Whether one of the two is at `pc`, behind its first `swap`, and leaves the stack as it is.
-static inline bool ampoule_is_settled(const uint8_t *pc, const JSValue *sp)
+static inline bool ampoule_is_key(JSValueConst value)
 {
-    uint32_t tag = JS_VALUE_GET_TAG(sp[-2]);
+    uint32_t tag = JS_VALUE_GET_TAG(value);
 
-    if (pc[0] == OP_to_propkey)
-        return pc[1] == OP_swap && (tag == JS_TAG_INT || tag == (uint32_t)JS_TAG_STRING ||
-                                    tag == (uint32_t)JS_TAG_SYMBOL);
-    return pc[0] == OP_dup && pc[1] == OP_is_undefined_or_null && pc[2] == OP_if_true8 &&
-        pc[4] == OP_swap && tag == (uint32_t)JS_TAG_OBJECT;
+    return tag == JS_TAG_INT || tag == (uint32_t)JS_TAG_STRING || tag == (uint32_t)JS_TAG_SYMBOL;
 }
 
-// The bytes that it takes.
-static inline int ampoule_settled(const uint8_t *pc)
+// The bytes at `pc`, behind its first `swap`, of one of the two or of both, if they leave the stack as
+// it is; otherwise 0.
+static inline int ampoule_settled(const uint8_t *pc, const JSValue *sp)
 {
-    return pc[0] == OP_to_propkey ? 2 : 5;
+    if (pc[0] == OP_to_propkey)
+        return pc[1] == OP_swap && ampoule_is_key(sp[-2]) ? 2 : 0;
+    if (pc[0] != OP_dup || pc[1] != OP_is_undefined_or_null || pc[2] != OP_if_true8 ||
+        pc[4] != OP_swap || JS_VALUE_GET_TAG(sp[-2]) != JS_TAG_OBJECT)
+        return 0;
+    if (pc[5] == OP_to_propkey && pc[6] == OP_swap && pc[7] == OP_swap && ampoule_is_key(sp[-1]))
+        return 8;
+    return 5;
+}
+
+// The value of a property that has one, or undefined if there is none, counted for who gets it.
+// Whether it was found out: not what getters, proxies and such tell.
+static inline bool ampoule_field(JSValueConst object, JSAtom name, JSValue *value)
+{
+    JSShapeProperty *described;
+    JSProperty *property;
+    JSObject *p;
+
+    if (JS_VALUE_GET_TAG(object) != JS_TAG_OBJECT)
+        return false;
+    for (p = JS_VALUE_GET_OBJ(object); p; p = p->shape->proto) {
+        described = find_own_property(&property, p, name);
+        if (described) {
+            if (unlikely(described->flags & JS_PROP_TMASK))
+                return false;
+            *value = js_dup(property->u.value);
+            return true;
+        }
+        if (unlikely(p->is_exotic))
+            return false;
+    }
+    *value = JS_UNDEFINED;
+    return true;
 }

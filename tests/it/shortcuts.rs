@@ -1,4 +1,4 @@
-//! QuickJS has shorter ways for what is common (ADR 0022). They and the long ones have to agree.
+//! QuickJS has shorter ways for what is common (ADR 0022, ADR 0029). They and the long ones have to agree.
 
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ const OPERATORS: &str = include_str!("../functions/operators_both_ways.js");
 const COPIES: &str = include_str!("../functions/copies.js");
 const PROGRAMS: &str = include_str!("../functions/programs_both_ways.js");
 const DEFINITIONS: &str = include_str!("../functions/definitions_both_ways.js");
+const PAIRS: &str = include_str!("../functions/pairs_both_ways.js");
 const QUERIES: &str = include_str!("../functions/queries_both_ways.js");
 const LOGGED: &str = include_str!("../functions/values_logged.js");
 
@@ -142,6 +143,53 @@ async fn a_property_is_defined_as_it_is_in_a_quickjs_without_shortcuts() {
     for (case, expected) in elsewhere {
         assert_eq!(answer.json()[&case], expected, "{case}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_that_look_ahead_do_what_each_of_the_two_does() {
+    let elsewhere: String = elsewhere(PAIRS, "outcomes()");
+    let elsewhere: serde_json::Map<String, Value> = serde_json::from_str(&elsewhere).unwrap();
+    let server = Server::start().await;
+    server.deploy("f", PAIRS).await;
+    let answer = Answer::of(server.post("f")).await;
+    assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
+    assert!(elsewhere.len() > 280, "{}", elsewhere.len());
+    for (case, expected) in elsewhere {
+        assert_eq!(answer.json()[&case], expected, "{case}");
+    }
+}
+
+/// A field that cannot be read is where it stands, also if the variable before it was looked at for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_of_nothing_is_told_where_it_stands() {
+    const NOTHING: &str = "module.exports = (req, res) => {
+  const places = [];
+  const nothing = null;
+  try {
+    places.push(nothing
+      .field);
+  } catch (error) {
+    places.push(error.stack.split('\\n')[1].trim());
+  }
+  const bad = { get field() {
+    throw new Error('got'); } };
+  try {
+    if (bad
+        .field === 1) places.push('never');
+  } catch (error) {
+    places.push(...error.stack.split('\\n').slice(1, 3).map((line) => line.trim()));
+  }
+  res.json(places);
+};";
+    let server = Server::start().await;
+    server.deploy("f", NOTHING).await;
+    let answer = Answer::of(server.post("f")).await;
+    let expected = json!([
+        "at <anonymous> (/app/index.js:6:8)",
+        "at get field (/app/index.js:11:11)",
+        "at <anonymous> (/app/index.js:14:10)",
+    ]);
+    assert_eq!(answer.json(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
