@@ -224,7 +224,8 @@ impl App {
 fn open_store(config: &Config, clock: Clock) -> Result<Arc<Store>> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
-    let store = Store::open_with_clock(&config.data.join(DATA_FILE), clock)?;
+    let path = config.data.join(DATA_FILE);
+    let store = Store::open_with_cache(&path, config.store_cache_bytes, clock)?;
     store.set_retention_default(Retention {
         keep_ms: config.observe.keep_ms,
         keep_count: config.observe.keep_count,

@@ -38,6 +38,8 @@ pub struct RawConfig {
     pub max_concurrent: usize,
     /// Most invocations of one tenant at once.
     pub max_concurrent_per_tenant: usize,
+    /// Most memory for pages of the data file, in MiB.
+    pub store_cache_mib: usize,
     /// The global network policy as long as none is stored.
     pub network_policy: Preset,
     /// Bounds and rules of workspaces.
@@ -65,6 +67,8 @@ pub struct Config {
     pub max_concurrent: usize,
     /// Most invocations of one tenant at once, 1 and up.
     pub max_concurrent_per_tenant: usize,
+    /// Most memory for pages of the data file, in bytes, 1 MiB and up.
+    pub store_cache_bytes: usize,
     /// The global network policy as long as none is stored.
     pub network_policy: Preset,
     /// Asked for the names that functions connect to, in place of the system's resolver.
@@ -188,6 +192,7 @@ impl Config {
         for (name, count) in [
             ("max-concurrent", raw.max_concurrent),
             ("max-concurrent-per-tenant", raw.max_concurrent_per_tenant),
+            ("store-cache-mib", raw.store_cache_mib),
         ] {
             if count == 0 {
                 return Err(ConfigError::Zero(name));
@@ -206,6 +211,7 @@ impl Config {
             trust_proxy: raw.trust_proxy,
             max_concurrent: raw.max_concurrent,
             max_concurrent_per_tenant: raw.max_concurrent_per_tenant,
+            store_cache_bytes: raw.store_cache_mib.saturating_mul(1 << 20),
             network_policy: raw.network_policy,
             resolver: None,
             workspaces: raw.workspaces,

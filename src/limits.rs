@@ -20,6 +20,8 @@ pub const KV_LIST_KEYS_MAX: usize = 1000;
 pub const KV_TTL_MS_MAX: u64 = 100 * 365 * 24 * 3600 * 1000;
 /// Most kv writes that wait for their commit at once.
 pub const KV_QUEUE_LEN: usize = 4096;
+/// Memory for pages of the data file unless a server is told otherwise, in MiB.
+pub const STORE_CACHE_MIB: usize = 4;
 /// Largest archive or source as uploaded.
 pub const UPLOAD_BYTES_MAX: usize = 50 << 20;
 /// Most bytes that an archive may unpack to.

@@ -12,6 +12,7 @@ use ampoule::deploy::{Deploy, Images, Settings, Upload, UploadKind};
 use ampoule::dispatch::{Answer, AnswerBody, Call, Caller, Concurrency, Dispatch, Observers};
 use ampoule::error::Error;
 use ampoule::id::{FunctionName, InvocationId, TenantId};
+use ampoule::limits::STORE_CACHE_MIB;
 use ampoule::metrics::Metrics;
 use ampoule::outbound::{Client, OutboundConfig, OwnAddresses};
 use ampoule::policies::Preset;
@@ -101,6 +102,7 @@ pub(crate) async fn open(data: &Path, concurrency: Concurrency) -> Result<Arc<Ap
         trust_proxy: false,
         max_concurrent: concurrency.total,
         max_concurrent_per_tenant: concurrency.per_tenant,
+        store_cache_mib: STORE_CACHE_MIB,
         network_policy: Preset::AllowAll,
         workspaces: WorkspaceConfig::default(),
     })?;

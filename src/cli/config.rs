@@ -151,6 +151,7 @@ const KEYS: &[Key] = &[
         None,
         "128",
     ),
+    key(SERVER, "store_cache_mib", Kind::Count, None, "4"),
     key(
         SERVER,
         "network_policy",

@@ -34,6 +34,7 @@ use crate::deploy::{Deployed, Settings, Upload, UploadKind};
 use crate::error::Error;
 use crate::id::{FunctionName, TenantId};
 use crate::kind::Kind;
+use crate::limits::STORE_CACHE_MIB;
 use crate::policies::Preset;
 use crate::server::{self, HttpSettings};
 use crate::store::{Evaluation, Expected, LogLine};
@@ -93,6 +94,7 @@ async fn run(
         trust_proxy: false,
         max_concurrent: 512,
         max_concurrent_per_tenant: 512,
+        store_cache_mib: STORE_CACHE_MIB,
         api_listen: None,
         network_policy: Preset::AllowAll,
         workspaces: WorkspaceConfig::default(),

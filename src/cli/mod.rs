@@ -72,6 +72,7 @@ pub use self::versions::{
 };
 pub use self::workspaces::WorkspacesArgs;
 use crate::id::FunctionName;
+use crate::limits::STORE_CACHE_MIB;
 use crate::policies::Preset;
 
 /// The port that is listened on when nothing says otherwise.
@@ -232,6 +233,9 @@ pub struct ServeArgs {
     /// The same for the functions of one tenant; one more is answered with 429
     #[arg(long, default_value_t = 128, value_parser = parse_count, value_name = "NUMBER")]
     pub max_concurrent_per_tenant: usize,
+    /// Memory for pages of the data file, in MiB: more is worth it if functions read much of a large kv
+    #[arg(long, default_value_t = STORE_CACHE_MIB, value_parser = parse_count, value_name = "MIB")]
+    pub store_cache_mib: usize,
     /// What functions may connect to until a global policy is stored: allow-all or public-only
     #[arg(
         long,

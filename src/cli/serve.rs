@@ -30,6 +30,7 @@ impl ServeArgs {
             trust_proxy: self.trust_proxy,
             max_concurrent: self.max_concurrent,
             max_concurrent_per_tenant: self.max_concurrent_per_tenant,
+            store_cache_mib: self.store_cache_mib,
             network_policy: self.network_policy,
             workspaces: self.workspaces.config(),
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::fake::{self, Fake};
 use super::{Cli, Command, without_empty_key};
+use crate::limits::STORE_CACHE_MIB;
 
 fn parse(arguments: &[&str]) -> Result<Command, String> {
     let whole = ["ampoule"].iter().chain(arguments);
@@ -102,6 +103,8 @@ fn an_empty_key_is_no_key_and_a_zero_bound_is_refused() {
     assert_eq!(serve(&["--key", "k"]).key.as_deref(), Some("k"));
     assert_eq!(serve(&[]).max_concurrent, 512);
     assert_eq!(serve(&[]).max_concurrent_per_tenant, 128);
+    assert_eq!(serve(&[]).store_cache_mib, STORE_CACHE_MIB);
+    assert_eq!(serve(&["--store-cache-mib", "64"]).store_cache_mib, 64);
     assert!(parse(&["serve", "--max-concurrent", "0"]).is_err());
 }
 

@@ -12,6 +12,7 @@ fn raw(listen: &str, key: Option<&str>) -> RawConfig {
         master_key: None,
         max_concurrent: 8,
         max_concurrent_per_tenant: 4,
+        store_cache_mib: 4,
         api_listen: None,
         network_policy: Preset::AllowAll,
         workspaces: WorkspaceConfig::default(),
@@ -87,6 +88,13 @@ fn nothing_can_run_with_a_limit_of_none() {
         error.to_string(),
         "max-concurrent-per-tenant must be 1 or more"
     );
+    let mut written = raw("127.0.0.1:0", None);
+    written.store_cache_mib = 0;
+    let error = Config::new(written).err().unwrap();
+    assert_eq!(error.to_string(), "store-cache-mib must be 1 or more");
+    let mut written = raw("127.0.0.1:0", None);
+    written.store_cache_mib = 3;
+    assert_eq!(Config::new(written).unwrap().store_cache_bytes, 3 << 20);
 }
 
 #[test]

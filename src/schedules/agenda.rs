@@ -33,6 +33,8 @@ struct Entry {
     retries: Vec<(u64, u64)>,
     /// Runs that were started and are not over.
     active: usize,
+    /// Those of them of which only the note is missing that they have ended.
+    ending: usize,
     /// Runs that wait for those, or are about to.
     waits: usize,
     waiting: VecDeque<u64>,
@@ -154,6 +156,7 @@ impl Agenda {
             tick_ms: None,
             retries: Vec::new(),
             active: 0,
+            ending: 0,
             waits: 0,
             waiting: VecDeque::new(),
         });
@@ -273,9 +276,9 @@ impl Agenda {
     /// Decides a tick. [`Agenda::settle`] or [`Agenda::take_back`] has to follow.
     pub(super) fn decide(&mut self, key: &ScheduleKey, tick: DueTick) -> Option<Decision> {
         let entry = self.entries.get_mut(key)?;
-        let place = match (tick.is_too_late, entry.active + entry.waits, entry.overlap) {
+        let place = match (tick.is_too_late, entry.busy(), entry.overlap) {
             (true, _, _) => Place::Ends,
-            (false, 0, _) => Place::Starts,
+            (false, 0, _) => entry.next_place(),
             (false, many, Overlap::Allow) if many < limits::SCHEDULE_OVERLAP_MAX => Place::Starts,
             (false, _, Overlap::QueueOne) if entry.waits == 0 => Place::Waits,
             (false, _, Overlap::Skip | Overlap::Allow | Overlap::QueueOne) => Place::Ends,
@@ -309,8 +312,8 @@ impl Agenda {
         now_ms: u64,
     ) -> Option<Result<Decision, usize>> {
         let entry = self.entries.get_mut(key)?;
-        let place = match (entry.active + entry.waits, entry.overlap) {
-            (0, _) => Place::Starts,
+        let place = match (entry.busy(), entry.overlap) {
+            (0, _) => entry.next_place(),
             (many, Overlap::Allow) if many < limits::SCHEDULE_OVERLAP_MAX => Place::Starts,
             (_, Overlap::QueueOne) if entry.waits == 0 => Place::Waits,
             (many, Overlap::Skip | Overlap::Allow | Overlap::QueueOne) => return Some(Err(many)),
@@ -366,6 +369,7 @@ impl Agenda {
             Place::Ends => None,
             Place::Starts => {
                 entry.active -= 1;
+                entry.ending = entry.ending.min(entry.active);
                 entry.next_waiting()
             }
             Place::Waits => {
@@ -396,10 +400,19 @@ impl Agenda {
         entry.map(|entry| entry.reserve(Place::Starts)).is_some()
     }
 
+    /// All is done of a run that was started, and its end is about to be noted. Whoever reads that note
+    /// may count on the next tick, which would come too early before [`Agenda::finish`].
+    pub(super) fn ending(&mut self, key: &ScheduleKey, id: ScheduleId) {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.id == id) {
+            entry.ending = entry.active.min(entry.ending + 1);
+        }
+    }
+
     /// A run that was started is over: answers the one that waited for it, which starts.
     pub(super) fn finish(&mut self, key: &ScheduleKey, id: ScheduleId) -> Option<u64> {
         let entry = self.entries.get_mut(key).filter(|entry| entry.id == id)?;
         entry.active = entry.active.saturating_sub(1);
+        entry.ending = entry.active.min(entry.ending.saturating_sub(1));
         entry.next_waiting()
     }
 
@@ -441,6 +454,20 @@ impl Agenda {
 }
 
 impl Entry {
+    /// Runs that another one would overlap with.
+    fn busy(&self) -> usize {
+        self.active - self.ending + self.waits
+    }
+
+    /// What becomes of a run that overlaps with none: the last one may still have to be noted.
+    fn next_place(&self) -> Place {
+        if self.ending == 0 {
+            Place::Starts
+        } else {
+            Place::Waits
+        }
+    }
+
     fn reserve(&mut self, place: Place) {
         match place {
             Place::Starts => self.active += 1,
@@ -460,3 +487,6 @@ impl Entry {
         Some(number)
     }
 }
+
+#[cfg(test)]
+mod tests;

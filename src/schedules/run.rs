@@ -202,6 +202,9 @@ async fn conclude(
             run.invocation = None;
         }
     };
+    if next_ms.is_none() && state != RunState::Queued {
+        shared.agenda().ending(key, id);
+    }
     match write(shared, key, id, run.number, end).await {
         Written::Yes(_) => {}
         Written::Gone => return Step::Over,

@@ -13,8 +13,8 @@ use redb::{Builder, Database, DatabaseError, StorageError};
 use super::{Error, Fault, schema};
 use crate::telemetry::expecting_panics;
 
-/// Memory for pages of the file, read or waiting to be written.
-const CACHE_BYTES: usize = 64 << 20;
+/// Memory for pages of a file that is being made.
+const DRAFT_CACHE_BYTES: usize = 1 << 20;
 /// Files up to this size are verified whole on every start; larger ones only after a crash.
 const VERIFY_BYTES_MAX: u64 = 256 << 20;
 /// How often, and how long apart, a lock that somebody else has is tried again.
@@ -25,49 +25,54 @@ const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// How much of the beginning tells an overwritten file from another program's.
 const HEADER_BYTES: u64 = 512;
 
-/// Opens the file at `path`, or makes it if there is none or it is empty.
-pub(super) fn open_or_create(path: &Path) -> Result<Database, Error> {
+/// Opens the file at `path`, or makes it if there is none or it is empty. At most `cache_bytes` of
+/// memory are for its pages, read or waiting to be written.
+pub(super) fn open_or_create(path: &Path, cache_bytes: usize) -> Result<Database, Error> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 || !metadata.is_file() => {}
         Ok(_) => create_in_place(path)?,
         Err(error) if error.kind() == ErrorKind::NotFound => create(path)?,
         Err(error) => return Err(inaccessible(path, error)),
     }
-    open(path)
+    open(path, cache_bytes)
 }
 
 /// Opens the file after a failure: what the disk holds counts, not what memory remembers.
-pub(super) fn reopen(path: &Path) -> Result<Database, Error> {
+pub(super) fn reopen(path: &Path, cache_bytes: usize) -> Result<Database, Error> {
     forget_cached_pages(path).map_err(|error| inaccessible(path, error))?;
-    open(path)
+    open(path, cache_bytes)
 }
 
 /// Opens an existing file and checks that it is ours, whole, and in our format.
 ///
 /// Waits a moment for its lock: the one who had it may be ending, and a program that is just
 /// being started has copies of its parent's files, locks included, until it is.
-fn open(path: &Path) -> Result<Database, Error> {
-    open_pausing(path, || std::thread::sleep(LOCK_PAUSE))
+fn open(path: &Path, cache_bytes: usize) -> Result<Database, Error> {
+    open_pausing(path, cache_bytes, || std::thread::sleep(LOCK_PAUSE))
 }
 
 /// [`open`], with `pause` between two tries.
-pub(super) fn open_pausing(path: &Path, mut pause: impl FnMut()) -> Result<Database, Error> {
+pub(super) fn open_pausing(
+    path: &Path,
+    cache_bytes: usize,
+    mut pause: impl FnMut(),
+) -> Result<Database, Error> {
     for _ in 0..LOCK_TRIES {
-        match open_now(path) {
+        match open_now(path, cache_bytes) {
             Err(Error::Locked { .. }) => pause(),
             outcome => return outcome,
         }
     }
-    open_now(path)
+    open_now(path, cache_bytes)
 }
 
-fn open_now(path: &Path) -> Result<Database, Error> {
+fn open_now(path: &Path, cache_bytes: usize) -> Result<Database, Error> {
     let bytes = check_beginning(path)?;
     guarded(path, || {
         let repaired = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&repaired);
         let opened = Builder::new()
-            .set_cache_size(CACHE_BYTES)
+            .set_cache_size(cache_bytes)
             .set_repair_callback(move |_| noted.store(true, Ordering::Relaxed))
             .open(path);
         let mut database = opened.map_err(|error| from_redb(path, error))?;
@@ -183,7 +188,7 @@ fn initialise(path: &Path, file: &Path) -> Result<(), Error> {
         .map_err(|error| inaccessible(path, error))?;
     guarded(path, || {
         let database = Builder::new()
-            .set_cache_size(CACHE_BYTES)
+            .set_cache_size(DRAFT_CACHE_BYTES)
             .create_file(opened)
             .map_err(|error| from_redb(path, error))?;
         schema::initialise(&database, schema::FORMAT).map_err(|fault| Error::Inaccessible {

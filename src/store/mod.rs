@@ -506,9 +506,19 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with_clock(path: &Path, clock: Clock) -> Result<Self, Error> {
-        let database = file::open_or_create(path)?;
+        Self::open_with_cache(path, limits::STORE_CACHE_MIB << 20, clock)
+    }
+
+    /// [`Store::open_with_clock`] with so much memory for pages of the file, in bytes. What has no room in
+    /// it is read through the system's cache of files.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with_cache(path: &Path, cache_bytes: usize, clock: Clock) -> Result<Self, Error> {
+        let database = file::open_or_create(path, cache_bytes)?;
         let path = path.to_owned();
-        Self::start(database, clock, Box::new(move || file::reopen(&path)))
+        let reopen = move || file::reopen(&path, cache_bytes);
+        Self::start(database, clock, Box::new(reopen))
     }
 
     /// Starts the writer on a database that is open.

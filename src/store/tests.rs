@@ -165,7 +165,7 @@ fn a_file_that_is_given_up_in_time_is_opened() {
     let path = folder.path().join("data.redb");
     let mut held = Some(Store::open(&path).unwrap());
     let mut pauses = 0;
-    let opened = super::file::open_pausing(&path, || {
+    let opened = super::file::open_pausing(&path, 1 << 20, || {
         pauses += 1;
         held = None;
     });

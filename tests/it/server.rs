@@ -8,6 +8,7 @@ use std::time::Duration;
 use ampoule::app::App;
 use ampoule::clock;
 use ampoule::config::{Config, Observe, RawConfig, Resolver, WorkspaceConfig};
+use ampoule::limits::STORE_CACHE_MIB;
 use ampoule::policies::Preset;
 use ampoule::server::{self, HttpSettings};
 use ampoule::store::Clock;
@@ -113,6 +114,7 @@ impl Server {
             trust_proxy: options.trust_proxy,
             max_concurrent: options.max_concurrent,
             max_concurrent_per_tenant: options.max_concurrent_per_tenant,
+            store_cache_mib: STORE_CACHE_MIB,
             network_policy: options.network_policy,
             workspaces: options.workspaces,
             api_listen: options.api_apart.then(any_port),

@@ -185,9 +185,9 @@ async fn a_field_of_nothing_is_told_where_it_stands() {
     server.deploy("f", NOTHING).await;
     let answer = Answer::of(server.post("f")).await;
     let expected = json!([
-        "at <anonymous> (/app/index.js:6:8)",
-        "at get field (/app/index.js:11:11)",
-        "at <anonymous> (/app/index.js:14:10)",
+        "at /app/index.js:6:8",
+        "at get field (/app/index.js:11:15)",
+        "at /app/index.js:14:10",
     ]);
     assert_eq!(answer.json(), expected);
 }

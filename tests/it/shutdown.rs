@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ampoule::app::App;
 use ampoule::config::{Config, RawConfig, WorkspaceConfig};
+use ampoule::limits::STORE_CACHE_MIB;
 use ampoule::policies::Preset;
 use ampoule::server::{HttpSettings, run};
 use futures_util::StreamExt;
@@ -126,6 +127,7 @@ async fn what_does_not_finish_in_time_is_cut_off() {
         trust_proxy: false,
         max_concurrent: 10,
         max_concurrent_per_tenant: 10,
+        store_cache_mib: STORE_CACHE_MIB,
         api_listen: None,
         network_policy: Preset::AllowAll,
         workspaces: WorkspaceConfig::default(),
