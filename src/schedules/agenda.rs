@@ -369,7 +369,6 @@ impl Agenda {
             Place::Ends => None,
             Place::Starts => {
                 entry.active -= 1;
-                entry.ending = entry.ending.min(entry.active);
                 entry.next_waiting()
             }
             Place::Waits => {

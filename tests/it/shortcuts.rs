@@ -132,31 +132,31 @@ async fn a_program_does_what_it_does_in_a_quickjs_without_shortcuts() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_property_is_defined_as_it_is_in_a_quickjs_without_shortcuts() {
-    let elsewhere: String = elsewhere(DEFINITIONS, "outcomes()");
+/// Each of a function's `outcomes()`, by its name, is what it is in a QuickJS without shortcuts; their
+/// number.
+async fn assert_outcomes_agree(source: &str) -> usize {
+    let elsewhere: String = elsewhere(source, "outcomes()");
     let elsewhere: serde_json::Map<String, Value> = serde_json::from_str(&elsewhere).unwrap();
     let server = Server::start().await;
-    server.deploy("f", DEFINITIONS).await;
+    server.deploy("f", source).await;
     let answer = Answer::of(server.post("f")).await;
     assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
-    for (case, expected) in elsewhere {
-        assert_eq!(answer.json()[&case], expected, "{case}");
+    let here = answer.json();
+    for (case, expected) in &elsewhere {
+        assert_eq!(&here[case], expected, "{case}");
     }
+    elsewhere.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_property_is_defined_as_it_is_in_a_quickjs_without_shortcuts() {
+    assert_outcomes_agree(DEFINITIONS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_that_look_ahead_do_what_each_of_the_two_does() {
-    let elsewhere: String = elsewhere(PAIRS, "outcomes()");
-    let elsewhere: serde_json::Map<String, Value> = serde_json::from_str(&elsewhere).unwrap();
-    let server = Server::start().await;
-    server.deploy("f", PAIRS).await;
-    let answer = Answer::of(server.post("f")).await;
-    assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
-    assert!(elsewhere.len() > 280, "{}", elsewhere.len());
-    for (case, expected) in elsewhere {
-        assert_eq!(answer.json()[&case], expected, "{case}");
-    }
+    let count = assert_outcomes_agree(PAIRS).await;
+    assert!(count > 280, "{count}");
 }
 
 /// A field that cannot be read is where it stands, also if the variable before it was looked at for it.
