@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits;
 
@@ -179,8 +181,7 @@ pub fn random_span() -> u64 {
 }
 
 /// The id of a trace (W3C Trace Context), as 32 hexadecimal digits in text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceId(u128);
 
 impl TraceId {
@@ -196,11 +197,25 @@ impl TraceId {
     }
 }
 
+/// As text where people read it, and as a number where nobody does.
 impl Serialize for TraceId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
         let digits = self.digits();
-        let text = std::str::from_utf8(&digits).map_err(serde::ser::Error::custom)?;
+        let text = std::str::from_utf8(&digits).map_err(S::Error::custom)?;
         serializer.serialize_str(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for TraceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return u128::deserialize(deserializer).map(Self);
+        }
+        let text = String::deserialize(deserializer)?;
+        Self::try_from(text).map_err(D::Error::custom)
     }
 }
 
@@ -225,8 +240,29 @@ impl TryFrom<String> for TraceId {
 }
 
 /// One immutable upload of a function's code and settings; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeploymentId(ulid::Ulid);
+
+/// As text where people read it, and as a number where nobody does.
+impl Serialize for DeploymentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            self.0.serialize(serializer)
+        } else {
+            self.0.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DeploymentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            ulid::Ulid::deserialize(deserializer).map(Self)
+        } else {
+            u128::deserialize(deserializer).map(|number| Self(ulid::Ulid(number)))
+        }
+    }
+}
 
 impl DeploymentId {
     /// A new id for a deployment made at `now_ms` (Unix time).

@@ -44,8 +44,6 @@ const WRITE_STALL: Duration = Duration::from_secs(60);
 const PING: Duration = Duration::from_secs(30);
 /// Requests that one HTTP/2 connection may have in progress.
 const STREAMS_MAX: u32 = 100;
-/// Headers that one HTTP/1 request may have.
-const HEADERS_MAX: usize = 256;
 /// What is left for answers and tasks once time is over, so that they end in order.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// How long not to accept when accepting failed, for example for want of file descriptors.
@@ -224,12 +222,12 @@ impl Connections {
 /// How connections are spoken on.
 fn builder(executor: Tracked, is_http2: bool) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(executor);
+    // With 100 headers or fewer, as hyper has it, it finds them without memory of their own.
     builder
         .http1()
         .half_close(false)
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_READ)
-        .max_headers(HEADERS_MAX);
+        .header_read_timeout(HEAD_READ);
     let head_bytes = limits::FIELDS_BYTES_MAX + limits::TARGET_BYTES_MAX;
     // A little more than is allowed, so that the answer to too much is a problem of ours.
     let head_bytes = u32::try_from(head_bytes * 2).unwrap_or(u32::MAX);

@@ -102,11 +102,11 @@ fn verify(path: &Path, database: &mut Database) -> Result<(), Error> {
     }
 }
 
-/// Checks that the file is ours and that this build knows its format.
+/// Checks that the file is ours and that this build reads its format.
 pub(super) fn check_format(path: &Path, database: &Database) -> Result<(), Error> {
     let path = path.to_owned();
     match schema::format_of(database) {
-        Ok(Some(schema::FORMAT)) => Ok(()),
+        Ok(Some(schema::FORMAT_OLDEST..=schema::FORMAT)) => Ok(()),
         Ok(Some(found)) => Err(Error::OtherFormat {
             path,
             found,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::logs::LogLine;
 use super::schema::{INVOCATION_COUNTS, INVOCATIONS, LOGS, Tables};
-use super::{Error, Fault, Shared, retention};
+use super::{Error, Fault, Shared, packed, retention};
 use crate::id::{DeploymentId, FunctionName, InvocationId, TenantId, TraceId};
 use crate::kind::Kind;
 use crate::{clock, limits};
@@ -28,10 +28,10 @@ const TRIM_SLACK: u64 = 256;
 /// Most records that are trimmed when others are stored, beyond as many as are stored.
 const TRIM_MAX: u64 = 4096;
 
-/// What the JSON of most records has room in.
-const JSON_BYTES: usize = 1024;
+/// What a record takes besides its texts.
+const RECORD_BYTES: usize = 128;
 
-/// What an invocation was for.
+/// What an invocation was for. Stored by its place: new ones go behind the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordedKind {
@@ -69,7 +69,7 @@ impl RecordedKind {
     }
 }
 
-/// How an invocation ended, in one word.
+/// How an invocation ended, in one word. Stored by its place: new ones go behind the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ending {
@@ -123,7 +123,7 @@ pub struct Cost {
     pub response_bytes: u64,
 }
 
-/// What is written down about one invocation.
+/// What is written down about one invocation; stored without names, see [`packed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvocationRecord {
     /// Its id, which says when it started.
@@ -166,11 +166,12 @@ fn no_id() -> InvocationId {
 }
 
 impl InvocationRecord {
-    /// About what this holds in memory.
-    pub(super) fn bytes(&self) -> usize {
+    /// As it is stored: all but its id, which is its key.
+    pub(super) fn pack(&self) -> Result<Vec<u8>, Fault> {
         let error = self.error.as_ref();
         let error = error.map_or(0, |e| e.name.len() + e.message.len() + e.stack.len());
-        size_of::<Self>() + self.method.len() + self.target.len() + self.user_agent.len() + error
+        let texts = self.method.len() + self.target.len() + self.user_agent.len() + error;
+        packed::pack(self, RECORD_BYTES + texts)
     }
 }
 
@@ -264,13 +265,13 @@ impl Lines<'_> {
         let mut bytes = 0;
         for entry in self.logs.range::<(&str, &str, u64)>(range)?.rev() {
             let (_, stored) = entry?;
-            let (of_invocation, json) = stored.value();
+            let (of_invocation, packed) = stored.value();
             if of_invocation != id || bytes > bytes_max {
                 break;
             }
-            bytes += json.len();
-            self.bytes += json.len();
-            if visit(&serde_json::from_slice(json).map_err(Fault::Record)?) {
+            bytes += packed.len();
+            self.bytes += packed.len();
+            if visit(&packed::unpack(packed)?) {
                 return Ok(true);
             }
         }
@@ -309,9 +310,8 @@ impl Invocations {
             let mut found = Found::default();
             let mut budget = Budget::new();
             while let Some((function, number, stored)) = merged.next()? {
-                let (behind, json) = stored.value();
-                let mut record: InvocationRecord =
-                    serde_json::from_slice(json).map_err(Fault::Record)?;
+                let (behind, packed) = stored.value();
+                let mut record: InvocationRecord = packed::unpack(packed)?;
                 record.id = InvocationId::from_number(number);
                 let mut lines = Lines {
                     logs: &logs,
@@ -327,7 +327,7 @@ impl Invocations {
                 if let Some(fault) = lines.fault {
                     return Err(fault);
                 }
-                let spent = budget.spend(json.len() + lines.bytes);
+                let spent = budget.spend(packed.len() + lines.bytes);
                 let id = record.id;
                 if is_wanted {
                     found.records.push((function, record));
@@ -362,9 +362,8 @@ impl Invocations {
                 let Some(stored) = table.get(key)? else {
                     continue;
                 };
-                let (behind, json) = stored.value();
-                let mut record: InvocationRecord =
-                    serde_json::from_slice(json).map_err(Fault::Record)?;
+                let (behind, packed) = stored.value();
+                let mut record: InvocationRecord = packed::unpack(packed)?;
                 record.id = id;
                 let mut lines = Lines {
                     logs: &logs,
@@ -518,12 +517,21 @@ fn functions_of(
     Ok(functions)
 }
 
-/// Stores records of one function, and trims what they push out. `behind`: for each, the cursor
-/// behind its last line.
+/// A record on its way into the table.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a> {
+    pub(super) id: InvocationId,
+    /// The cursor behind its last line.
+    pub(super) behind: u64,
+    /// Made by [`InvocationRecord::pack`].
+    pub(super) bytes: &'a [u8],
+}
+
+/// Stores records of one function, and trims what they push out.
 pub(super) fn store(
     tables: &mut Tables<'_>,
     (tenant, function): (&str, &str),
-    records: &[(u64, &InvocationRecord)],
+    records: &mut [Packed<'_>],
 ) -> Result<(), Fault> {
     if records.is_empty() {
         return Ok(());
@@ -545,38 +553,28 @@ pub(super) fn store(
 fn insert(
     tables: &mut Tables<'_>,
     (tenant, function): (&str, &str),
-    records: &[(u64, &InvocationRecord)],
+    records: &mut [Packed<'_>],
 ) -> Result<u64, Fault> {
-    let mut sorted: Vec<&(u64, &InvocationRecord)> = records.iter().collect();
-    sorted.sort_by_key(|(_, record)| record.id);
-    let mut json = Vec::with_capacity(JSON_BYTES);
-    // Such a struct always has a JSON text; a record is never worth an error.
-    let write = |json: &mut Vec<u8>, record: &InvocationRecord| {
-        json.clear();
-        serde_json::to_writer(json, record).is_ok()
-    };
+    records.sort_by_key(|record| record.id);
     let end = Included((tenant, function, u128::MAX));
     let mut cursor = tables.invocations.upper_bound_mut(end)?;
     let (mut added, mut earlier) = (0, Vec::new());
     // Nearly all follow what is there, and are put behind it without a search for their places.
-    for (behind, record) in sorted {
-        if !write(&mut json, record) {
-            continue;
-        }
+    for record in records {
+        tables.pace.step();
         let key = (tenant, function, record.id.to_number());
-        match cursor.insert_before(key, (*behind, &*json)) {
+        match cursor.insert_before(key, (record.behind, record.bytes)) {
             Ok(()) => added += 1,
-            Err(CursorError::UnorderedKey) => earlier.push((behind, record)),
+            Err(CursorError::UnorderedKey) => earlier.push(*record),
             Err(error) => return Err(error.into()),
         }
     }
     cursor.close()?;
-    for (behind, record) in earlier {
-        if !write(&mut json, record) {
-            continue;
-        }
+    for record in earlier {
         let key = (tenant, function, record.id.to_number());
-        let there = tables.invocations.insert(key, (*behind, &*json))?;
+        let there = tables
+            .invocations
+            .insert(key, (record.behind, record.bytes))?;
         added += u64::from(there.is_none());
     }
     Ok(added)

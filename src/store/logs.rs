@@ -12,22 +12,25 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
+use super::invocations::Packed;
 use super::schema::{LOG_STATE, LOGS, Tables};
-use super::{Error, Fault, InvocationRecord, Shared, invocations};
-use crate::id::{FunctionName, TenantId};
+use super::{Error, Fault, InvocationRecord, Shared, invocations, packed};
+use crate::id::{FunctionName, InvocationId, TenantId};
 use crate::{clock, limits};
 
 /// Most lines that one read answers.
 const READ_LINES_MAX: usize = 1000;
 /// A read ends with the line that crosses this many bytes of stored lines.
 const READ_BYTES_MAX: usize = 4 << 20;
+/// What a line takes besides its texts.
+const LINE_BYTES: usize = 24;
 /// Lines beyond [`limits::LOG_LINES_KEPT`] before the oldest are trimmed, so that trimming is
 /// done in batches.
 const TRIM_SLACK: u64 = 256;
 /// Most lines that one transaction deletes of a tenant that is being deleted.
 const DELETE_LINES_MAX: usize = 5000;
 
-/// How grave a log line is.
+/// How grave a log line is. Stored by its place: new ones go behind the last.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
@@ -45,7 +48,8 @@ pub enum Level {
     Error,
 }
 
-/// One line that a function logged, or that was logged about it.
+/// One line that a function logged, or that was logged about it; stored without names, see
+/// [`packed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     /// Unix time in milliseconds.
@@ -76,18 +80,44 @@ pub(super) struct Record {
     entry: Entry,
 }
 
+/// Packed where it comes from: nothing is taken apart by another thread than the one that made it.
 enum Entry {
-    Line(LogLine),
+    Line {
+        invocation: String,
+        packed: Vec<u8>,
+    },
     /// Comes behind its lines.
-    Invocation(Box<InvocationRecord>),
+    Invocation {
+        id: InvocationId,
+        packed: Vec<u8>,
+    },
+}
+
+impl Entry {
+    fn line(mut line: LogLine) -> Result<Self, Fault> {
+        let end = line.message.floor_char_boundary(limits::LOG_LINE_BYTES_MAX);
+        line.message.truncate(end);
+        let bytes = LINE_BYTES + line.message.len() + line.invocation.len();
+        Ok(Self::Line {
+            packed: packed::pack(&line, bytes)?,
+            invocation: line.invocation,
+        })
+    }
+
+    fn invocation(record: &InvocationRecord) -> Result<Self, Fault> {
+        Ok(Self::Invocation {
+            id: record.id,
+            packed: record.pack()?,
+        })
+    }
 }
 
 impl Record {
     /// About what this holds in memory.
     pub(super) fn bytes(&self) -> usize {
         let entry = match &self.entry {
-            Entry::Line(line) => line.message.len() + line.invocation.len(),
-            Entry::Invocation(record) => record.bytes(),
+            Entry::Line { invocation, packed } => invocation.capacity() + packed.capacity(),
+            Entry::Invocation { packed, .. } => packed.capacity(),
         };
         size_of::<Self>() + entry
     }
@@ -121,23 +151,20 @@ impl Logs {
         lines: Vec<LogLine>,
         record: InvocationRecord,
     ) {
-        self.push(tenant, function, lines, Some(Box::new(record)));
+        self.push(tenant, function, lines, Some(record));
     }
 
-    /// What is stored is written as JSON by the writer: nobody waits for that.
     fn push(
         &self,
         tenant: &TenantId,
         function: &FunctionName,
         lines: Vec<LogLine>,
-        record: Option<Box<InvocationRecord>>,
+        record: Option<InvocationRecord>,
     ) {
-        let lines = lines.into_iter().map(|mut line| {
-            let end = line.message.floor_char_boundary(limits::LOG_LINE_BYTES_MAX);
-            line.message.truncate(end);
-            Entry::Line(line)
-        });
-        let entries = lines.chain(record.map(Entry::Invocation));
+        let lines = lines.into_iter().map(Entry::line);
+        let record = record.as_ref().map(Entry::invocation);
+        // Such structs can always be packed; a line is never worth an error.
+        let entries = lines.chain(record).filter_map(Result::ok);
         let records = entries.map(|entry| Record {
             tenant: tenant.clone(),
             function: function.clone(),
@@ -181,10 +208,10 @@ impl Logs {
                 };
                 let Some(entry) = entry else { break };
                 let (key, stored) = entry?;
-                let (of_invocation, json) = stored.value();
+                let (of_invocation, packed) = stored.value();
                 if invocation.is_none_or(|wanted| wanted == of_invocation) {
-                    bytes += json.len();
-                    let line = serde_json::from_slice(json).map_err(Fault::Record)?;
+                    bytes += packed.len();
+                    let line = packed::unpack(packed)?;
                     lines.push((key.value().2, line));
                 }
             }
@@ -225,9 +252,9 @@ impl Logs {
                 };
                 let Some(entry) = entry else { break };
                 let (key, stored) = entry?;
-                let (cursor, json) = (key.value().2, stored.value().1);
-                bytes += json.len();
-                let line = serde_json::from_slice(json).map_err(Fault::Record)?;
+                let (cursor, packed) = (key.value().2, stored.value().1);
+                bytes += packed.len();
+                let line = packed::unpack(packed)?;
                 found.cursor = found.cursor.max(Some(cursor));
                 if wanted(&line) {
                     found.lines.push((cursor, line));
@@ -287,19 +314,20 @@ pub(super) fn store(tables: &mut Tables<'_>, records: &[Record]) -> Result<(), F
         let mut invocations = Vec::new();
         for record in records {
             match &record.entry {
-                Entry::Line(line) => {
-                    // Such a struct always has a JSON text; a line is never worth an error.
-                    let Ok(json) = serde_json::to_vec(line) else {
-                        continue;
-                    };
-                    let stored = (line.invocation.as_str(), json.as_slice());
+                Entry::Line { invocation, packed } => {
+                    tables.pace.step();
+                    let stored = (invocation.as_str(), packed.as_slice());
                     tables.logs.insert((name.0, name.1, next), stored)?;
                     next += 1;
                 }
-                Entry::Invocation(record) => invocations.push((next, &**record)),
+                Entry::Invocation { id, packed } => invocations.push(Packed {
+                    id: *id,
+                    behind: next,
+                    bytes: packed,
+                }),
             }
         }
-        invocations::store(tables, name, &invocations)?;
+        invocations::store(tables, name, &mut invocations)?;
         let kept = u64::try_from(limits::LOG_LINES_KEPT).unwrap_or(u64::MAX);
         if next - first > kept + TRIM_SLACK {
             let oldest = next - kept;

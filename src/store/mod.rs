@@ -17,6 +17,7 @@ mod keys;
 mod kv;
 mod logs;
 mod open;
+mod packed;
 mod policies;
 mod queue;
 mod retention;
@@ -307,6 +308,9 @@ pub enum Fault {
     /// A stored record does not parse.
     #[error("a stored record does not parse")]
     Record(#[source] serde_json::Error),
+    /// A packed record does not parse, or cannot be packed.
+    #[error("a packed record cannot be read or written")]
+    Packed(#[source] postcard::Error),
     /// The tables contradict each other; the text says where.
     #[error("the tables contradict each other: {0}")]
     Inconsistent(&'static str),

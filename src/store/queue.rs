@@ -32,6 +32,10 @@ const LOG_DELAY: Duration = Duration::from_millis(250);
 const LOG_LINES_EAGER: usize = limits::LOG_QUEUE_LEN / 4;
 /// Log lines that ride along in a transaction with commands: few, so they delay no one.
 const LOG_LINES_RIDING: usize = 256;
+/// Log lines and records after which the writer lets others have its processor for a moment: some 50 µs
+/// of work. Thousands of them together would keep a thread that serves requests off it for a
+/// tick of the kernel's scheduler, which is 4 ms, again and again.
+const LOG_LINES_PACE: usize = 32;
 /// Log lines in a transaction of their own.
 const LOG_LINES_ALONE: usize = 4096;
 
@@ -270,6 +274,38 @@ impl Queue {
     }
 }
 
+/// Keeps what nobody waits for, the log, from getting in the way of what somebody does.
+#[derive(Default)]
+pub(super) struct Pace<'q> {
+    /// Where a command may come to wait; `None` in a transaction that has commands.
+    queue: Option<&'q Queue>,
+    steps: usize,
+}
+
+impl<'q> Pace<'q> {
+    /// The pace of a transaction.
+    pub(super) fn of(work: &Work, queue: &'q Queue) -> Self {
+        Self {
+            queue: work.commands.is_empty().then_some(queue),
+            steps: 0,
+        }
+    }
+
+    /// Before a line or a record is stored.
+    pub(super) fn step(&mut self) {
+        self.steps += 1;
+        if self.is_time() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether to let others have the processor: not while a command waits for this transaction.
+    fn is_time(&self) -> bool {
+        let unhurried = |queue: &Queue| queue.lock().commands.is_empty();
+        self.steps.is_multiple_of(LOG_LINES_PACE) && self.queue.is_some_and(unhurried)
+    }
+}
+
 impl Waiting {
     /// When a wait for commands ends; `None` if there is none, or it is over.
     fn gathers_until(&mut self, now: Instant) -> Option<Instant> {
@@ -362,6 +398,24 @@ mod tests {
         push(&queue, 3);
         assert!(!gathers(&queue));
         assert_eq!(queue.take(far).commands.len(), 5);
+    }
+
+    #[test]
+    fn the_log_gives_way_unless_a_command_waits() {
+        let queue = Queue::default();
+        let far = clock::monotonic() + 60 * LONG;
+        let gives_way = |work: &Work| {
+            let mut pace = Pace::of(work, &queue);
+            let steps = (0..2 * LOG_LINES_PACE).filter(|_| {
+                pace.step();
+                pace.is_time()
+            });
+            steps.count()
+        };
+        assert_eq!(gives_way(&Work::default()), 2);
+        push(&queue, 1);
+        assert_eq!(gives_way(&Work::default()), 0);
+        assert_eq!(gives_way(&queue.take(far)), 0, "the command is in it");
     }
 
     #[test]

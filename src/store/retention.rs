@@ -11,7 +11,7 @@ use redb::{Range, ReadOnlyTable, ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{INVOCATION_COUNTS, INVOCATIONS, LOG_STATE, LOGS, RETENTION, Tables};
-use super::{Error, Fault, Invocations, LogLine, Shared, invocations};
+use super::{Error, Fault, Invocations, LogLine, Shared, invocations, packed};
 use crate::id::{FunctionName, TenantId};
 use crate::limits;
 
@@ -222,7 +222,7 @@ impl Cleaner {
             let cutoff = now_ms.saturating_sub(default.with(stored).keep_ms);
             if first < next
                 && let Some(line) = logs.get((name.0, name.1, first))?
-                && parse(line.value().1)?.timestamp_ms < cutoff
+                && written_ms(line.value().1)? < cutoff
             {
                 due.functions.push((name.0.to_owned(), name.1.to_owned()));
             }
@@ -245,8 +245,8 @@ fn following<V: redb::Value + 'static>(
     Ok(table.range::<(&str, &str)>((from, Unbounded))?)
 }
 
-fn parse(json: &[u8]) -> Result<LogLine, Fault> {
-    serde_json::from_slice(json).map_err(Fault::Record)
+fn written_ms(line: &[u8]) -> Result<u64, Fault> {
+    Ok(packed::unpack::<LogLine>(line)?.timestamp_ms)
 }
 
 /// Deletes what is too much of the functions that are due; answers whether something is left.
@@ -287,7 +287,7 @@ fn clean_lines(
     for entry in tables.logs.range::<(&str, &str, u64)>(range)? {
         let (key, stored) = entry?;
         let cursor = key.value().2;
-        if cursor - first >= most || parse(stored.value().1)?.timestamp_ms >= cutoff_ms {
+        if cursor - first >= most || written_ms(stored.value().1)? >= cutoff_ms {
             break;
         }
         oldest = cursor + 1;

@@ -11,12 +11,18 @@ use redb::{
 
 use super::functions::Activation;
 use super::kv::Tally;
+use super::queue::Pace;
 use super::retention::Retention;
 use super::{Fault, Shared};
 use crate::clock;
 
-/// The format that this build writes, and the only one that it reads.
-pub(super) const FORMAT: u64 = 1;
+/// The format that this build writes.
+///
+/// 2: records of invocations and log lines are packed (`packed.rs`); they were JSON, which is read
+/// still.
+pub(super) const FORMAT: u64 = 2;
+/// The oldest that it reads, and makes the newest of.
+pub(super) const FORMAT_OLDEST: u64 = 1;
 
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("ampoule.meta");
 const META_FORMAT: &str = "format";
@@ -71,7 +77,7 @@ pub(super) const BUNDLES: TableDefinition<'static, (&str, u32), &[u8]> =
 pub(super) const BINDINGS: TableDefinition<'static, TenantKey, &[u8]> =
     TableDefinition::new("bindings");
 
-/// (tenant, function, cursor) → (invocation, the line as JSON).
+/// (tenant, function, cursor) → (invocation, the packed line).
 pub(super) const LOGS: TableDefinition<'static, NumberedKey, (&str, &[u8])> =
     TableDefinition::new("logs");
 
@@ -111,7 +117,7 @@ pub(super) const AUDIT_TENANTS: TableDefinition<'static, (&str, u64), ()> =
 /// Tenant → how many entries it has in [`AUDIT_TENANTS`].
 pub(super) const AUDIT_COUNTS: TableDefinition<'static, &str, u64> =
     TableDefinition::new("audit.counts");
-/// (tenant, function, invocation's number) → (cursor behind its last log line, its record as JSON).
+/// (tenant, function, invocation's number) → (cursor behind its last log line, its packed record).
 pub(super) const INVOCATIONS: TableDefinition<'static, InvocationKey, (u64, &[u8])> =
     TableDefinition::new("invocations");
 /// (tenant, function) → how many entries [`INVOCATIONS`] has of it; 1 and up.
@@ -152,6 +158,8 @@ pub(super) struct Tables<'t> {
     pub(super) invocations: Table<'t, InvocationKey, (u64, &'static [u8])>,
     pub(super) invocation_counts: Table<'t, TenantKey, u64>,
     pub(super) retention: Table<'t, TenantKey, (u64, u64)>,
+    /// Of what nobody waits for.
+    pub(super) pace: Pace<'t>,
     /// Where nothing is set for a function.
     pub(super) retention_default: Retention,
     /// What of `kv_bytes` is not in the table yet.
@@ -197,6 +205,7 @@ impl<'t> Tables<'t> {
             invocations: transaction.open_table(INVOCATIONS)?,
             invocation_counts: transaction.open_table(INVOCATION_COUNTS)?,
             retention: transaction.open_table(RETENTION)?,
+            pace: Pace::default(),
             retention_default: Retention::DEFAULT,
             tally: Tally::default(),
             now_ms,
@@ -220,7 +229,7 @@ pub(super) fn initialise(database: &redb::Database, format: u64) -> Result<(), F
     Ok(())
 }
 
-/// Makes the tables that an older build of the same format did not have yet.
+/// Makes the tables that an older build did not have yet, and says that the format is the newest.
 pub(super) fn complete(database: &redb::Database) -> Result<(), Fault> {
     let transaction = database.begin_write()?;
     let tables_before = transaction.list_tables()?.count();
@@ -232,7 +241,12 @@ pub(super) fn complete(database: &redb::Database) -> Result<(), Fault> {
         super::tenants::count_up(&mut tables)?;
     }
     drop(tables);
-    if transaction.list_tables()?.count() == tables_before {
+    let before = transaction
+        .open_table(META)?
+        .insert(META_FORMAT, FORMAT)?
+        .map(|format| format.value());
+    let is_whole = transaction.list_tables()?.count() == tables_before;
+    if is_whole && before == Some(FORMAT) {
         transaction.abort()?;
     } else {
         transaction.commit()?;

@@ -202,6 +202,54 @@ fn another_format_is_refused() {
     }
 }
 
+/// What the first format wrote, with the names of its fields.
+#[test]
+fn a_file_of_the_first_format_is_read_and_becomes_one_of_the_newest() {
+    const LINE: &str = r#"{"timestamp_ms":5,"level":"warn","message":"hi","invocation":"00000000000000000000000001","version":7}"#;
+    const RECORD: &str = r#"{"version":7,"deployment":"00000000000000000000000005","kind":"event","method":"POST",
+        "target":"/","status":null,"outcome":"error","code":"function_threw","error":null,"duration_us":12,
+        "cost":{"fuel":9},"client":"::1","user_agent":"","trace_id":"0000000000000000000000000000000a","lines":1}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.redb");
+    let database = Database::create(&path).unwrap();
+    schema::initialise(&database, 1).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut tables = schema::Tables::open(&transaction, 0).unwrap();
+        let id = "00000000000000000000000001";
+        tables
+            .logs
+            .insert(("t", "f", 1), (id, LINE.as_bytes()))
+            .unwrap();
+        tables.log_state.insert(("t", "f"), (1, 2)).unwrap();
+        tables
+            .invocations
+            .insert(("t", "f", 1), (2, RECORD.as_bytes()))
+            .unwrap();
+        tables.invocation_counts.insert(("t", "f"), 1).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+
+    let store = Store::open(&path).unwrap();
+    let id = "00000000000000000000000001".parse().unwrap();
+    let found = store.invocations().get(&tenant("t"), None, id).unwrap();
+    let (of, record, lines) = found.unwrap();
+    assert_eq!(of, function("f"));
+    assert_eq!(
+        (record.cost.fuel, record.code.as_deref()),
+        (9, Some("function_threw"))
+    );
+    assert_eq!(
+        record.trace_id.to_string(),
+        "0000000000000000000000000000000a"
+    );
+    assert_eq!(lines[0].message, "hi");
+    store.close();
+    let database = Database::open(&path).unwrap();
+    assert_eq!(schema::format_of(&database).unwrap(), Some(schema::FORMAT));
+}
+
 #[tokio::test]
 async fn random_bytes_and_truncated_files_are_refused_without_a_panic() {
     let mut rng = StdRng::seed_from_u64(seed());

@@ -16,7 +16,7 @@ use redb::Durability;
 use tokio::sync::oneshot;
 
 use super::functions::Activation;
-use super::queue::{Command, Work};
+use super::queue::{Command, Pace, Work};
 use super::retention::{Cleaner, Due};
 use super::schema::{Afterwards, Tables};
 use super::{Error, Fault, Shared, kv, logs, retention};
@@ -323,6 +323,7 @@ fn transact(shared: &Shared, work: &mut Work, chores: &Chores) -> Result<Committ
     transaction.set_durability(Durability::Immediate)?;
     let mut tables = Tables::open(&transaction, (shared.clock)())?;
     tables.retention_default = shared.retention_default();
+    tables.pace = Pace::of(work, &shared.queue);
     for command in &mut work.commands {
         command.run(&mut tables)?;
     }
