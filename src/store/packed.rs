@@ -1,8 +1,8 @@
 //! How records of invocations and log lines are stored: many, small, and read by nobody but us.
 //!
 //! The first byte says how the rest is written. 1: the fields one after the other, without their
-//! names, as [postcard](https://postcard.jamesmunns.com/wire-format) has it; a third of the bytes and
-//! of the time of JSON. `{`: JSON, which files of format 1 have.
+//! names, as [postcard](https://postcard.jamesmunns.com/wire-format) has it; a fifth of the bytes and
+//! a third of the time of JSON. `{`: JSON, which files of format 1 have.
 //!
 //! What is stored so names no field and no variant: a change of the fields, or of the order of an
 //! enum's variants, takes a new first byte and a way to read the old one.
