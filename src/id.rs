@@ -197,11 +197,11 @@ impl TraceId {
     }
 }
 
-/// As text where people read it, and as a number where nobody does.
+/// As text where people read it, and as 16 bytes where nobody does.
 impl Serialize for TraceId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() {
-            return self.0.serialize(serializer);
+            return serializer.serialize_bytes(&self.0.to_be_bytes());
         }
         let digits = self.digits();
         let text = std::str::from_utf8(&digits).map_err(S::Error::custom)?;
@@ -212,11 +212,19 @@ impl Serialize for TraceId {
 impl<'de> Deserialize<'de> for TraceId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
-            return u128::deserialize(deserializer).map(Self);
+            return number(deserializer).map(Self);
         }
         let text = String::deserialize(deserializer)?;
         Self::try_from(text).map_err(D::Error::custom)
     }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+    let bytes = <&[u8]>::deserialize(deserializer)?;
+    bytes
+        .try_into()
+        .map(u128::from_be_bytes)
+        .map_err(D::Error::custom)
 }
 
 impl From<u128> for TraceId {
@@ -243,13 +251,13 @@ impl TryFrom<String> for TraceId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeploymentId(ulid::Ulid);
 
-/// As text where people read it, and as a number where nobody does.
+/// As text where people read it, and as 16 bytes where nobody does.
 impl Serialize for DeploymentId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             self.0.serialize(serializer)
         } else {
-            self.0.0.serialize(serializer)
+            serializer.serialize_bytes(&self.0.0.to_be_bytes())
         }
     }
 }
@@ -259,7 +267,7 @@ impl<'de> Deserialize<'de> for DeploymentId {
         if deserializer.is_human_readable() {
             ulid::Ulid::deserialize(deserializer).map(Self)
         } else {
-            u128::deserialize(deserializer).map(|number| Self(ulid::Ulid(number)))
+            number(deserializer).map(|number| Self(ulid::Ulid(number)))
         }
     }
 }

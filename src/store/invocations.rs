@@ -28,9 +28,6 @@ const TRIM_SLACK: u64 = 256;
 /// Most records that are trimmed when others are stored, beyond as many as are stored.
 const TRIM_MAX: u64 = 4096;
 
-/// What a record takes besides its texts.
-const RECORD_BYTES: usize = 128;
-
 /// What an invocation was for. Stored by its place: new ones go behind the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -163,16 +160,6 @@ pub struct InvocationRecord {
 
 fn no_id() -> InvocationId {
     InvocationId::from_number(0)
-}
-
-impl InvocationRecord {
-    /// As it is stored: all but its id, which is its key.
-    pub(super) fn pack(&self) -> Result<Vec<u8>, Fault> {
-        let error = self.error.as_ref();
-        let error = error.map_or(0, |e| e.name.len() + e.message.len() + e.stack.len());
-        let texts = self.method.len() + self.target.len() + self.user_agent.len() + error;
-        packed::pack(self, RECORD_BYTES + texts)
-    }
 }
 
 /// Which records to look at, newest first.
@@ -523,7 +510,7 @@ pub(super) struct Packed<'a> {
     pub(super) id: InvocationId,
     /// The cursor behind its last line.
     pub(super) behind: u64,
-    /// Made by [`InvocationRecord::pack`].
+    /// Made by [`packed::pack`], without the id.
     pub(super) bytes: &'a [u8],
 }
 

@@ -22,8 +22,6 @@ use crate::{clock, limits};
 const READ_LINES_MAX: usize = 1000;
 /// A read ends with the line that crosses this many bytes of stored lines.
 const READ_BYTES_MAX: usize = 4 << 20;
-/// What a line takes besides its texts.
-const LINE_BYTES: usize = 24;
 /// Lines beyond [`limits::LOG_LINES_KEPT`] before the oldest are trimmed, so that trimming is
 /// done in batches.
 const TRIM_SLACK: u64 = 256;
@@ -84,22 +82,18 @@ pub(super) struct Record {
 enum Entry {
     Line {
         invocation: String,
-        packed: Vec<u8>,
+        packed: Box<[u8]>,
     },
     /// Comes behind its lines.
-    Invocation {
-        id: InvocationId,
-        packed: Vec<u8>,
-    },
+    Invocation { id: InvocationId, packed: Box<[u8]> },
 }
 
 impl Entry {
     fn line(mut line: LogLine) -> Result<Self, Fault> {
         let end = line.message.floor_char_boundary(limits::LOG_LINE_BYTES_MAX);
         line.message.truncate(end);
-        let bytes = LINE_BYTES + line.message.len() + line.invocation.len();
         Ok(Self::Line {
-            packed: packed::pack(&line, bytes)?,
+            packed: packed::pack(&line)?,
             invocation: line.invocation,
         })
     }
@@ -107,7 +101,7 @@ impl Entry {
     fn invocation(record: &InvocationRecord) -> Result<Self, Fault> {
         Ok(Self::Invocation {
             id: record.id,
-            packed: record.pack()?,
+            packed: packed::pack(record)?,
         })
     }
 }
@@ -116,8 +110,8 @@ impl Record {
     /// About what this holds in memory.
     pub(super) fn bytes(&self) -> usize {
         let entry = match &self.entry {
-            Entry::Line { invocation, packed } => invocation.capacity() + packed.capacity(),
-            Entry::Invocation { packed, .. } => packed.capacity(),
+            Entry::Line { invocation, packed } => invocation.len() + packed.len(),
+            Entry::Invocation { packed, .. } => packed.len(),
         };
         size_of::<Self>() + entry
     }
@@ -316,7 +310,7 @@ pub(super) fn store(tables: &mut Tables<'_>, records: &[Record]) -> Result<(), F
             match &record.entry {
                 Entry::Line { invocation, packed } => {
                     tables.pace.step();
-                    let stored = (invocation.as_str(), packed.as_slice());
+                    let stored = (invocation.as_str(), &**packed);
                     tables.logs.insert((name.0, name.1, next), stored)?;
                     next += 1;
                 }

@@ -17,11 +17,20 @@ const FIELDS: u8 = 1;
 /// The first byte of an object in JSON.
 const JSON: u8 = b'{';
 
-/// The bytes of a value; about `bytes_expected` of them.
-pub(super) fn pack(value: &impl Serialize, bytes_expected: usize) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::with_capacity(bytes_expected + 1);
-    bytes.push(FIELDS);
-    postcard::to_extend(value, bytes).map_err(Fault::Packed)
+/// What nearly all have room in, on the stack.
+const SMALL_BYTES: usize = 512;
+
+/// The bytes of a value.
+pub(super) fn pack(value: &impl Serialize) -> Result<Box<[u8]>, Fault> {
+    let mut small = [0; SMALL_BYTES];
+    small[0] = FIELDS;
+    match postcard::to_slice(value, &mut small[1..]).map(|fields| fields.len()) {
+        Ok(bytes) => Ok(small[..=bytes].into()),
+        Err(postcard::Error::SerializeBufferFull) => postcard::to_extend(value, vec![FIELDS])
+            .map(Vec::into_boxed_slice)
+            .map_err(Fault::Packed),
+        Err(error) => Err(Fault::Packed(error)),
+    }
 }
 
 /// The value of these bytes.
@@ -80,7 +89,7 @@ mod tests {
     }
 
     fn same_again<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
-        assert_eq!(&unpack::<T>(&pack(value, 0).unwrap()).unwrap(), value);
+        assert_eq!(&unpack::<T>(&pack(value).unwrap()).unwrap(), value);
         // As it was in format 1.
         let json = serde_json::to_vec(value).unwrap();
         assert_eq!(&unpack::<T>(&json).unwrap(), value);
@@ -91,7 +100,8 @@ mod tests {
         let id = InvocationId::from_number(0);
         same_again(&record(id, 0));
         same_again(&largest());
-        for line in lines(id, u64::MAX, &["", "a\nb", "é"]) {
+        let long = "x".repeat(3 * SMALL_BYTES);
+        for line in lines(id, u64::MAX, &["", "a\nb", "é", &long]) {
             same_again(&line);
         }
     }
@@ -107,7 +117,7 @@ mod tests {
             version: 7,
         };
         let expected = b"\x01\xac\x02\x03\x02hi\x01I\x07";
-        assert_eq!(pack(&line, 0).unwrap(), expected);
+        assert_eq!(*pack(&line).unwrap(), *expected);
         let record = InvocationRecord {
             deployment: serde_json::from_str("\"00000000000000000000000005\"").unwrap(),
             trace_id: 6.into(),
@@ -118,28 +128,28 @@ mod tests {
         let expected = [
             b"\x01",
             &max[..],
-            b"\x05\x04\x08PROPFIND\x04/a?b\x00\x02\x01\x0efunction_threw",
+            b"\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x05\x04\x08PROPFIND\x04/a?b\x00\x02\x01\x0efunction_threw",
             b"\x01\x09TypeError\x09\xc3\xa9 \0 \xf0\x9f\xa7\xaa\x09at a\nat b",
             &max,
             &max,
             b"\x01\x02\x03\x04\x05",
             &max,
             b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01",
-            b"\x04curl\x06\xff\xff\xff\xff\x0f",
+            b"\x04curl\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x06\xff\xff\xff\xff\x0f",
         ];
-        assert_eq!(pack(&record, 0).unwrap(), expected.concat());
+        assert_eq!(*pack(&record).unwrap(), *expected.concat());
     }
 
     #[test]
     fn damaged_bytes_are_refused() {
-        let whole = pack(&largest(), 0).unwrap();
+        let whole = pack(&largest()).unwrap();
         for length in 0..whole.len() {
             assert!(unpack::<InvocationRecord>(&whole[..length]).is_err());
         }
         assert!(unpack::<InvocationRecord>(b"\x02").is_err());
         let mut rng = StdRng::seed_from_u64(seed());
         for _ in 0..10_000 {
-            let mut damaged = whole.clone();
+            let mut damaged = whole.to_vec();
             let at = rng.random_range(0..damaged.len());
             damaged[at] = rng.random();
             // Whatever it is now, it is read or refused.
