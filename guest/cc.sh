@@ -12,9 +12,10 @@ for argument in "$@"; do
             trap 'rm -rf "$copy"' EXIT
             awk -v FIFTH=15 -v SIXTH=18 -f "$here/amend.awk" "$argument" |
                 awk -f "$here/context.awk" | awk -f "$here/json.awk" |
-                awk -f "$here/opcodes.awk" | awk -f "$here/pairs.awk" > "$copy/quickjs.c"
+                awk -f "$here/opcodes.awk" | awk -f "$here/pairs.awk" |
+                awk -f "$here/shapes.awk" | awk -f "$here/arrays.awk" > "$copy/quickjs.c"
             cat "$here"/{after,json,inspect,parse,valid,fields,answer,memory}.c >> "$copy/quickjs.c"
-            cp "$here"/{before,opcodes}.h "$copy/"
+            cp "$here"/{before,opcodes,shapes,arrays}.h "$copy/"
             arguments+=("$copy/quickjs.c" -include "$copy/before.h" "-I$(dirname "$argument")" "-ffile-prefix-map=$copy=/quickjs")
             ;;
         */libregexp.c | libregexp.c)

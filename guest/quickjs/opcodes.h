@@ -41,6 +41,70 @@ static inline bool ampoule_arith(JSValue *sp, OPCodeEnum op)
     return true;
 }
 
+// The 32 bits of a number that the bitwise operators work on, unless it is too far from zero for an
+// integer of 64 bits.
+static inline bool ampoule_bits(JSValueConst value, uint32_t *bits)
+{
+    uint32_t tag = JS_VALUE_GET_TAG(value);
+    double number;
+
+    if (tag == JS_TAG_INT) {
+        *bits = JS_VALUE_GET_INT(value);
+        return true;
+    }
+    if (!JS_TAG_IS_FLOAT64(tag))
+        return false;
+    number = JS_VALUE_GET_FLOAT64(value);
+    if (!(fabs(number) < 0x1p63))
+        return false;
+    *bits = (uint32_t)(int64_t)number;
+    return true;
+}
+
+// `sp[-2] op sp[-1]` of two numbers, in place of the first.
+static inline bool ampoule_logic(JSValue *sp, OPCodeEnum op)
+{
+    uint32_t a, b;
+
+    if (!ampoule_bits(sp[-2], &a) || !ampoule_bits(sp[-1], &b))
+        return false;
+    switch(op) {
+    case OP_shl:
+        a <<= b & 31;
+        break;
+    case OP_sar:
+        a = (int32_t)a >> (b & 31);
+        break;
+    case OP_shr:
+        sp[-2] = js_uint32(a >> (b & 31));
+        return true;
+    case OP_and:
+        a &= b;
+        break;
+    case OP_or:
+        a |= b;
+        break;
+    case OP_xor:
+        a ^= b;
+        break;
+    default:
+        return false;
+    }
+    sp[-2] = js_int32(a);
+    return true;
+}
+
+// `~sp[-1]` of a number, in its place.
+static inline bool ampoule_not(JSValue *sp)
+{
+    uint32_t a;
+
+    if (!ampoule_bits(sp[-1], &a))
+        return false;
+    sp[-1] = js_int32(~a);
+    return true;
+}
+
 // Whether two strings are the same, where a look at their heads tells: 0 or 1, otherwise -1. There are
 // no two atoms of one text.
 static inline int ampoule_same_text(const JSString *a, const JSString *b)
@@ -135,7 +199,8 @@ static inline bool ampoule_define(JSContext *ctx, JSValueConst object, JSAtom na
 
 // `a[i] = value` is compiled to eight operations more than it needs when `a` is an object and `i` a
 // key: `swap`, `dup`, `is_undefined_or_null`, `if_true8`, `swap` see to it that `a` is something, and
-// `swap`, `to_propkey`, `swap` that `i` is a key. Both leave the stack as it was then.
+// `swap`, `to_propkey`, `swap` that `i` is a key. Both leave the stack as it was then. Together they are
+// `swap`, `dup`, `is_undefined_or_null`, `if_true8`, `swap`, `to_propkey`, `swap`, `swap`.
 
 static inline bool ampoule_is_key(JSValueConst value)
 {
@@ -181,4 +246,21 @@ static inline bool ampoule_field(JSValueConst object, JSAtom name, JSValue *valu
     }
     *value = JS_UNDEFINED;
     return true;
+}
+
+static bool JS_IsCFunction(JSContext *ctx, JSValueConst val, JSCFunction *func, int magic);
+static JSValue js_function_hasInstance(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+
+// Whether `instanceof` of this constructor comes to `Function.prototype[Symbol.hasInstance]`, as that of
+// nearly all does, which then need not be called.
+static inline bool ampoule_has_no_word(JSContext *ctx, JSValueConst constructor)
+{
+    JSValue method;
+    bool is_usual;
+
+    if (!ampoule_field(constructor, JS_ATOM_Symbol_hasInstance, &method))
+        return false;
+    is_usual = JS_IsCFunction(ctx, method, js_function_hasInstance, 0);
+    JS_FreeValue(ctx, method);
+    return is_usual;
 }

@@ -4,7 +4,8 @@ const object = {};
 const symbol = Symbol('s');
 const repeated = 'b'.repeat(3);
 const VALUES = [
-  0, -0, 1, -1, 2, 7, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 2 ** 53, 0.5, -0.5, 1.5, 1e300, 5e-324, NaN, Infinity, -Infinity,
+  0, -0, 1, -1, 2, 7, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 2 ** 32, 2 ** 53, 2 ** 63, -(2 ** 63),
+  2 ** 64 + 2 ** 33, 4e9, -3e9, 33, 0.5, -0.5, 1.5, 1e300, 5e-324, NaN, Infinity, -Infinity,
   '', '0', '1', 'a', `a${repeated}`, true, false, null, undefined, object, [], [1], symbol, 0n, 1n, 10n ** 30n,
 ];
 
@@ -14,6 +15,13 @@ const OPERATORS = {
   '*': (a, b) => a * b,
   '/': (a, b) => a / b,
   '%': (a, b) => a % b,
+  '<<': (a, b) => a << b,
+  '>>': (a, b) => a >> b,
+  '>>>': (a, b) => a >>> b,
+  '&': (a, b) => a & b,
+  '|': (a, b) => a | b,
+  '^': (a, b) => a ^ b,
+  '~': (a) => ~a,
   '<': (a, b) => a < b,
   '<=': (a, b) => a <= b,
   '>': (a, b) => a > b,

@@ -12,7 +12,8 @@ const LOOPS = ['let n = 0; while (a OP b) { if (n++ === 3) break; } return n;',
   'let n = 0; do { n++; } while (a OP b && n < 4); return n;',
   'for (var i = 0, n = 0; a OP b && i !== 5; i++) n += 2; return n;',
   'if (a OP b) { return "yes"; } else { return "no"; }', 'if (!(a OP b)) return "no"; return "yes";'];
-const TESTS = ['a === null', 'a === undefined', 'a == null', 'a != null', 'typeof a === "undefined"',
+const TESTS = ['a === null', 'a === undefined', 'a == null', 'a != null', 'a == undefined', 'a != undefined', 'null == a',
+  '(a == null) + 1', '((undefined) => a == undefined)(1)', '!(a != null) && a == void 0', 'typeof a === "undefined"',
   'typeof a === "function"', '!a', '!!a', 'a ?? 5', 'a?.plain', 'a instanceof Object'];
 
 const told = (value) => {

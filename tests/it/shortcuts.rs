@@ -10,6 +10,7 @@ const COPIES: &str = include_str!("../functions/copies.js");
 const PROGRAMS: &str = include_str!("../functions/programs_both_ways.js");
 const DEFINITIONS: &str = include_str!("../functions/definitions_both_ways.js");
 const PAIRS: &str = include_str!("../functions/pairs_both_ways.js");
+const SHAPES: &str = include_str!("../functions/shapes_both_ways.js");
 const QUERIES: &str = include_str!("../functions/queries_both_ways.js");
 const LOGGED: &str = include_str!("../functions/values_logged.js");
 
@@ -32,7 +33,7 @@ async fn an_operator_says_the_same_on_all_ways() {
     server.deploy("f", OPERATORS).await;
     let answer = Answer::of(server.post("f")).await;
     assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
-    let expected = json!({"values": 34, "operators": [], "elements": []});
+    let expected = json!({"values": 41, "operators": [], "elements": []});
     assert_eq!(answer.json(), expected);
 }
 
@@ -157,6 +158,11 @@ async fn a_property_is_defined_as_it_is_in_a_quickjs_without_shortcuts() {
 async fn operations_that_look_ahead_do_what_each_of_the_two_does() {
     let count = assert_outcomes_agree(PAIRS).await;
     assert!(count > 280, "{count}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_and_arrays_become_what_they_do_in_a_quickjs_without_shortcuts() {
+    assert_eq!(assert_outcomes_agree(SHAPES).await, 52);
 }
 
 /// A field that cannot be read is where it stands, also if the variable before it was looked at for it.
