@@ -4,6 +4,9 @@
 // its own as it gets its properties, so what it was on the way is gone: the next object of the kind makes
 // it anew, and drops it when it comes to what the first one is. A shape that is made a second time is
 // kept, so that the third object finds it. Kept shapes count as used, so nobody changes them in place.
+//
+// A shape keeps its prototype alive, and with it whatever that refers to. So only shapes are kept whose
+// prototype stays anyway, because the snapshot holds it.
 
 #define SHAPES_KEPT_BITS 6
 #define SHAPES_KEPT (1 << SHAPES_KEPT_BITS)
@@ -24,7 +27,8 @@ static void ampoule_note_shape(JSRuntime *rt, JSShape *sh)
     uint32_t *made;
     JSShape *dropped;
 
-    if (!sh->is_hashed || sh->prop_count > KEPT_SHAPE_PROPERTIES_MAX)
+    if (!sh->is_hashed || sh->prop_count > KEPT_SHAPE_PROPERTIES_MAX ||
+        (sh->proto && sh->proto->header.ref_count < REFS_FOREVER))
         return;
     if (unlikely(!ampoule_shapes)) {
         ampoule_shapes = ampoule_hot_calloc(sizeof(*ampoule_shapes));

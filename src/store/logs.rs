@@ -164,7 +164,7 @@ impl Logs {
             function: function.clone(),
             entry,
         });
-        self.shared.queue.append(records);
+        self.shared.queue.append(records.collect());
     }
 
     /// Reads lines in ascending order, each with its cursor.

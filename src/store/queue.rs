@@ -152,8 +152,9 @@ impl Queue {
         });
     }
 
-    /// Queues log lines, as many as fit; the others are dropped and counted.
-    pub(super) fn append(&self, records: impl Iterator<Item = Record>) {
+    /// Queues log lines, as many as fit; the others are dropped and counted. A list, so that nothing is
+    /// packed under the lock.
+    pub(super) fn append(&self, records: Vec<Record>) {
         let mut waiting = self.lock();
         let was_empty = waiting.logs.is_empty();
         for record in records {

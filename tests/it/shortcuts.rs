@@ -73,6 +73,30 @@ async fn cycles_are_collected_beside_what_the_snapshot_holds() {
     }
 }
 
+/// Prototypes with much behind them, each of two objects: more than memory has room for.
+const PROTOTYPES: &str = r"
+    module.exports = (req, res) => {
+        let made = 0;
+        for (let i = 0; i < 100; i++) {
+            const prototype = { text: 'x'.repeat(2_000_000) + i };
+            for (const object of [Object.create(prototype), Object.create(prototype), Object.create(prototype)]) {
+                object.one = object.text.length;
+                made += object.one > 0 ? 1 : 0;
+            }
+        }
+        res.json({ made });
+    };";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shape_that_is_kept_keeps_no_prototype_of_its_own() {
+    let server = Server::start().await;
+    let limits = json!({"limits": {"memory_bytes": 48 << 20}});
+    server.deploy_with("f", PROTOTYPES, limits).await;
+    let answer = Answer::of(server.post("f")).await;
+    assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
+    assert_eq!(answer.json(), json!({"made": 300}));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_pushed_comes_after_what_an_array_only_says_that_it_has() {
     const GROWN: &str = "
