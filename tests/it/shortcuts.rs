@@ -62,18 +62,23 @@ const CYCLES: &str = r"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cycles_are_collected_beside_what_the_snapshot_holds() {
+    let expected = json!({"size": 1, "last": 399_999, "name": "shared"});
+    assert_answers_within_48_mib(CYCLES, &expected).await;
+}
+
+/// A function answers this, and again, with as little memory.
+async fn assert_answers_within_48_mib(source: &str, expected: &Value) {
     let server = Server::start().await;
     let limits = json!({"limits": {"memory_bytes": 48 << 20}});
-    server.deploy_with("f", CYCLES, limits).await;
+    server.deploy_with("f", source, limits).await;
     for _ in 0..2 {
         let answer = Answer::of(server.post("f")).await;
         assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
-        let expected = json!({"size": 1, "last": 399_999, "name": "shared"});
-        assert_eq!(answer.json(), expected);
+        assert_eq!(&answer.json(), expected);
     }
 }
 
-/// Prototypes with much behind them, each of two objects: more than memory has room for.
+/// Prototypes with much behind them, each of three objects: more than memory has room for.
 const PROTOTYPES: &str = r"
     module.exports = (req, res) => {
         let made = 0;
@@ -89,12 +94,7 @@ const PROTOTYPES: &str = r"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shape_that_is_kept_keeps_no_prototype_of_its_own() {
-    let server = Server::start().await;
-    let limits = json!({"limits": {"memory_bytes": 48 << 20}});
-    server.deploy_with("f", PROTOTYPES, limits).await;
-    let answer = Answer::of(server.post("f")).await;
-    assert_eq!(answer.status, 200, "{}", server.log_text("f").await);
-    assert_eq!(answer.json(), json!({"made": 300}));
+    assert_answers_within_48_mib(PROTOTYPES, &json!({"made": 300})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
