@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ampoule::cli::{self, Command};
-use ampoule::{heap, transform};
+use ampoule::{heap, server, transform};
 
 fn main() -> ExitCode {
     let command = cli::parse();
@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     heap::give_large_blocks_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(server::about_to_sleep)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -16,22 +16,25 @@ use anyhow::Context as _;
 use axum::body::Body;
 use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::idle::about_to_sleep;
 use self::stall::StallGuard;
 use crate::app::App;
 pub use crate::http::HttpSettings;
 use crate::http::{Http, Paths, answer_to_panic};
 use crate::{heap, limits};
 
+mod idle;
 mod stall;
 
 /// Most connections at once on one address; the next one waits to be accepted.
@@ -168,7 +171,8 @@ impl Connections {
             match accepted.await {
                 Ok(((stream, peer), permit)) => {
                     let served = self.serve(stream, peer, Arc::clone(&paths));
-                    let cut = self.cut.clone();
+                    // A token of its own: all of them are looked at each time that a connection is.
+                    let cut = self.cut.child_token();
                     self.tasks.spawn(async move {
                         cut.run_until_cancelled_owned(served).await;
                         drop(permit);
@@ -191,7 +195,7 @@ impl Connections {
         peer: SocketAddr,
         paths: Arc<Paths>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let closing = self.closing.clone();
+        let closing = self.closing.child_token();
         let executor = Tracked(self.tasks.clone());
         async move {
             // Without it small chunks of a streamed answer would wait for each other.
@@ -200,49 +204,62 @@ impl Connections {
             let Some(Ok(Ok(is_http2))) = closing.run_until_cancelled(first).await else {
                 return;
             };
-            let builder = builder(executor, is_http2);
             let service =
                 service_fn(move |request| respond(Arc::clone(&paths), peer.ip(), request));
             let stream = TokioIo::new(StallGuard::new(stream, WRITE_STALL));
-            let mut connection = pin!(builder.serve_connection(stream, service));
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = closing.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            let ended = if is_http2 {
+                let connection = http2(executor).serve_connection(stream, service);
+                // It takes more room, which those of HTTP/1 need not have.
+                Box::pin(to_its_end(connection, &closing)).await
+            } else {
+                to_its_end(http1().serve_connection(stream, service), &closing).await
             };
             if let Err(error) = ended {
-                tracing::debug!(%peer, error, "a connection ended early");
+                tracing::debug!(%peer, %error, "a connection ended early");
             }
         }
     }
 }
 
-/// How connections are spoken on.
-fn builder(executor: Tracked, is_http2: bool) -> auto::Builder<Tracked> {
-    let mut builder = auto::Builder::new(executor);
-    // With 100 headers or fewer, as hyper has it, it finds them without memory of their own.
+/// Serves a connection until its client or the server closes it; the latter after what is in progress.
+async fn to_its_end<C: GracefulConnection>(
+    connection: C,
+    closing: &CancellationToken,
+) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}
+
+/// How HTTP/1 is spoken. With 100 headers or fewer, as hyper has it, it finds them without memory of
+/// their own.
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .half_close(false)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_READ);
+    builder
+}
+
+/// How HTTP/2 is spoken.
+fn http2(executor: Tracked) -> http2::Builder<Tracked> {
     let head_bytes = limits::FIELDS_BYTES_MAX + limits::TARGET_BYTES_MAX;
     // A little more than is allowed, so that the answer to too much is a problem of ours.
     let head_bytes = u32::try_from(head_bytes * 2).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(executor);
     builder
-        .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(head_bytes);
-    if is_http2 {
-        builder.http2_only()
-    } else {
-        builder.http1_only()
-    }
+    builder
 }
 
 /// Whether a client speaks HTTP/2, as its first bytes tell. They are left to be read.
@@ -278,7 +295,9 @@ async fn respond(
         false => Body::new(body),
     });
     let answered = AssertUnwindSafe(paths.answer(peer, request)).catch_unwind();
-    Ok(match answered.await {
+    let answered = answered.await;
+    idle::answered();
+    Ok(match answered {
         Ok(answer) => answer,
         Err(panic) => answer_to_panic(panic.as_ref()),
     })
