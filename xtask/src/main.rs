@@ -3,7 +3,7 @@
 //! [`guest`] builds the Wasm guest and keeps its artifacts honest, [`ci`] is everything that has to
 //! pass before a change is taken, [`readme`] tries what README.md promises, [`packages`] runs npm
 //! packages, [`fuzz`] looks for answers that are not in the OpenAPI document, [`peers`] measures
-//! beside others. Results go to stdout; a failure is told on stderr and ends with 1, a command line
+//! beside others, [`release`] builds the server to install. Results go to stdout; a failure is told on stderr and ends with 1, a command line
 //! that makes no sense with 2.
 
 mod ci;
@@ -13,6 +13,7 @@ mod manifest;
 mod packages;
 mod peers;
 mod readme;
+mod release;
 mod shell;
 
 use std::process::ExitCode;
@@ -34,6 +35,9 @@ Usage: cargo xtask COMMAND
        [--examples N] [--seed N]  Without BIN it is built; the same seed means the same requests.
   peers [SECTION] [OPTION…]       The same load on Ampoule and on other ways to run JavaScript;
                                   --help has more.
+  release [--seconds N]           The server to install: a release build with profile-guided
+                                  optimization, target/pgo/ampoule; each load that it learns from
+                                  lasts N seconds, 4 without it. Two builds, and wrk is needed.
   bench [ARGUMENTS]               The cost of an invocation; ARGUMENTS go to benches/cost.rs,
                                   such as --curves, --scale, --check, --json or --update-fuel.
 ";
@@ -65,6 +69,11 @@ fn main() -> ExitCode {
                 eprint!("{}", peers::USAGE);
                 return ExitCode::from(2);
             }
+        },
+        ["release"] => release::build(None),
+        ["release", "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds) if seconds > 0 => release::build(Some(seconds)),
+            _ => return misused(),
         },
         ["bench", rest @ ..] => bench(rest),
         ["help" | "--help" | "-h"] => {

@@ -2,9 +2,9 @@
 //!
 //! [`load`] drives the same four functions on each, [`cores`] shows what a second core gives
 //! Ampoule, [`first`] what the first request of a function costs, and [`suite`] how fast the
-//! engines are. What is run is in `xtask/peers`; what is installed, and all that is written, is
-//! below the target folder. Servers listen on free ports of 127.0.0.1 and end with this program,
-//! however that ends.
+//! engines are; [`training`] puts a load on a server that is to learn from it. What is run is in
+//! `xtask/peers`; what is installed, and all that is written, is below the target folder. Servers
+//! listen on free ports of 127.0.0.1 and end with this program, however that ends.
 
 mod ampoule;
 mod catalogue;
@@ -18,6 +18,7 @@ mod process;
 mod samples;
 mod suite;
 mod table;
+mod training;
 mod wrk;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use crate::shell::{Outcome, Program, cargo, run, target_dir};
 
 pub(crate) use plan::Plan;
+pub(crate) use training::train;
 
 /// How it is used, for `cargo xtask peers --help`.
 pub(crate) const USAGE: &str = "\

@@ -258,6 +258,10 @@ impl Started {
         }
     }
 
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
     pub(super) fn end(self) {
         self.server.end();
     }
