@@ -18,7 +18,7 @@ mod process;
 mod samples;
 mod suite;
 mod table;
-mod training;
+pub(crate) mod training;
 mod wrk;
 
 use std::path::PathBuf;
@@ -26,7 +26,6 @@ use std::path::PathBuf;
 use crate::shell::{Outcome, Program, cargo, run, target_dir};
 
 pub(crate) use plan::Plan;
-pub(crate) use training::train;
 
 /// How it is used, for `cargo xtask peers --help`.
 pub(crate) const USAGE: &str = "\

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peers;
+use crate::peers::training::{check, train};
 use crate::shell::{Outcome, answer, at, cargo, run, target_dir};
 
 /// How long each kind of load lasts, without `--seconds`.
@@ -18,6 +18,7 @@ const SECONDS: u32 = 4;
 /// # Errors
 /// When something is not installed, does not build, or does not run.
 pub(crate) fn build(seconds: Option<u32>) -> Outcome {
+    check()?;
     let rustc = Rustc::asked()?;
     let profdata = profdata(&rustc)?;
     let folder = target_dir().join("pgo");
@@ -30,7 +31,7 @@ pub(crate) fn build(seconds: Option<u32>) -> Outcome {
     let flag = format!("-Cprofile-generate={}", counts.display());
     let counting = server(&rustc, &folder.join("counting"), &flag, &[])?;
     eprintln!("2 of 3: load on it");
-    peers::train(&counting, seconds.unwrap_or(SECONDS))?;
+    train(&counting, seconds.unwrap_or(SECONDS))?;
     let profile = folder.join("server.profdata");
     let mut merge = Command::new(profdata);
     run(merge.arg("merge").arg("-o").arg(&profile).arg(&counts))?;

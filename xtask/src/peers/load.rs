@@ -35,7 +35,7 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-const HELLO: &str = "{\"hello\":\"world\"}";
+pub(super) const HELLO: &str = "{\"hello\":\"world\"}";
 const CPU: &str = "{\"sum\":418534664}";
 /// A load on a server.
 pub(super) struct Turn<'a> {

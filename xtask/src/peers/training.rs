@@ -1,11 +1,14 @@
 //! A load that stands for what a server does all day, for a build that counts what it runs.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::thread;
 
 use super::catalogue::{AMPOULE, PEERS};
 use super::install::sources;
-use super::load::{CASES, Started, Turn, start};
+use super::load::{CASES, HELLO, Started, Turn, start};
 use super::wrk::{self, Load};
 use super::{Places, ampoule};
 use crate::shell::{Outcome, at, root, target_dir};
@@ -14,15 +17,21 @@ use crate::shell::{Outcome, at, root, target_dir};
 const BUSY: [&str; 2] = ["hello", "json"];
 const CONNECTIONS: [u32; 3] = [1, 16, 64];
 
+/// Whether there is what [`train`] needs.
+///
+/// # Errors
+/// When wrk is not installed.
+pub(crate) fn check() -> Outcome {
+    wrk::missing().map_or(Ok(()), |reason| Err(reason.to_owned()))
+}
+
 /// Puts a server under load that writes down what it ran when it ends; each kind of load for so many
 /// seconds.
 ///
 /// # Errors
 /// When wrk is not installed, or the server does not do what it has to.
 pub(crate) fn train(server: &Path, seconds: u32) -> Outcome {
-    if let Some(reason) = wrk::missing() {
-        return Err(reason.to_owned());
-    }
+    check()?;
     let places = Places {
         server: server.to_owned(),
         cache: target_dir().join("peers"),
@@ -54,7 +63,7 @@ fn everyday(started: &Started, places: &Places, seconds: u32) -> Outcome {
     let functions = std::iter::once(("everyday".to_owned(), source));
     ampoule::deploy_sources(server, functions)?;
     let load = Load {
-        path: format!("/invoke/everyday?url={}/invoke/hello", server.url),
+        path: format!("/invoke/everyday?url={}", upstream()?),
         is_post: true,
         connections: 16,
         seconds,
@@ -65,4 +74,35 @@ fn everyday(started: &Started, places: &Places, seconds: u32) -> Outcome {
         0 => Ok(()),
         errors => Err(format!("{errors} answers of everyday were errors")),
     }
+}
+
+/// Where subrequests go, as a URL: to threads of this program, for as long as it runs. No function reaches
+/// the server itself.
+fn upstream() -> Outcome<String> {
+    let failed = |error| format!("no listener for subrequests: {error}");
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || greet(&stream));
+        }
+    });
+    Ok(format!("http://{address}/"))
+}
+
+/// Answers each request of a connection with the same greeting, until its client goes away.
+fn greet(stream: &TcpStream) -> std::io::Result<()> {
+    let body = HELLO;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let mut lines = BufReader::new(stream);
+    let mut line = String::new();
+    while lines.read_line(&mut line)? > 0 {
+        // An empty line ends the head of a request, and none of them has a body.
+        if line == "\r\n" {
+            (&mut &*stream).write_all(answer.as_bytes())?;
+        }
+        line.clear();
+    }
+    Ok(())
 }
