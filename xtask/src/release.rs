@@ -29,7 +29,7 @@ pub(crate) fn build(seconds: Option<u32>) -> Outcome {
     }
     eprintln!("1 of 3: a build that counts what it runs");
     let flag = format!("-Cprofile-generate={}", counts.display());
-    let counting = server(&rustc, &folder.join("counting"), &flag, &[])?;
+    let counting = server(&rustc, &folder.join("counting"), &flag)?;
     eprintln!("2 of 3: load on it");
     train(&counting, seconds.unwrap_or(SECONDS))?;
     let profile = folder.join("server.profdata");
@@ -37,24 +37,15 @@ pub(crate) fn build(seconds: Option<u32>) -> Outcome {
     run(merge.arg("merge").arg("-o").arg(&profile).arg(&counts))?;
     eprintln!("3 of 3: the build that makes use of the counts");
     let flag = format!("-Cprofile-use={}", profile.display());
-    let optimised = server(&rustc, &folder.join("optimised"), &flag, &WHOLE)?;
+    let optimised = server(&rustc, &folder.join("optimised"), &flag)?;
     let result = folder.join("ampoule");
     fs::copy(&optimised, &result).map_err(at(&optimised))?;
     println!("{}", result.display());
     Ok(())
 }
 
-/// All crates are optimised as one.
-const WHOLE: [&str; 4] = [
-    "--config",
-    "profile.release.lto=\"fat\"",
-    "--config",
-    "profile.release.codegen-units=1",
-];
-
-/// Builds the server with a flag for all crates but those that only run while building, and what else
-/// cargo is told.
-fn server(rustc: &Rustc, folder: &Path, flag: &str, more: &[&str]) -> Outcome<PathBuf> {
+/// Builds the server with a flag for all crates but those that only run while building.
+fn server(rustc: &Rustc, folder: &Path, flag: &str) -> Outcome<PathBuf> {
     let mut command = cargo();
     command
         .args(["build", "--locked", "--release", "--bin", "ampoule"])
@@ -62,7 +53,6 @@ fn server(rustc: &Rustc, folder: &Path, flag: &str, more: &[&str]) -> Outcome<Pa
         .args(["--target", &rustc.host])
         .arg("--target-dir")
         .arg(folder)
-        .args(more)
         // A flag in this variable may hold spaces.
         .env("CARGO_ENCODED_RUSTFLAGS", flag);
     run(&mut command)?;

@@ -106,3 +106,21 @@ fn greet(stream: &TcpStream) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::http::Client;
+    use super::*;
+
+    #[test]
+    fn the_upstream_answers_each_request_of_a_connection() {
+        let url = upstream().unwrap();
+        let url = url.trim_end_matches('/');
+        let mut client = Client::connect(url, Duration::from_secs(10)).unwrap();
+        for path in ["/", "/again?and=again"] {
+            assert_eq!(client.get(path).unwrap().text().unwrap(), HELLO);
+        }
+    }
+}
