@@ -3,8 +3,8 @@
 //! [`guest`] builds the Wasm guest and keeps its artifacts honest, [`ci`] is everything that has to
 //! pass before a change is taken, [`readme`] tries what README.md promises, [`packages`] runs npm
 //! packages, [`fuzz`] looks for answers that are not in the OpenAPI document, [`peers`] measures
-//! beside others, [`release`] builds the server to install. Results go to stdout; a failure is told on stderr and ends with 1, a command line
-//! that makes no sense with 2.
+//! beside others, [`release`] builds the server to install. Results go to stdout; a failure is told
+//! on stderr and ends with 1, a command line that makes no sense with 2.
 
 mod ci;
 mod fuzz;

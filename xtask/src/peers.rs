@@ -18,7 +18,7 @@ mod process;
 mod samples;
 mod suite;
 mod table;
-pub(crate) mod training;
+mod training;
 mod wrk;
 
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ use std::path::PathBuf;
 use crate::shell::{Outcome, Program, cargo, run, target_dir};
 
 pub(crate) use plan::Plan;
+pub(crate) use training::train;
+pub(crate) use wrk::check as check_load;
 
 /// How it is used, for `cargo xtask peers --help`.
 pub(crate) const USAGE: &str = "\
@@ -88,8 +90,12 @@ impl Places {
         };
         let server = server.canonicalize();
         let server = server.map_err(|error| format!("the server is not there: {error}"))?;
+        Ok(Self::with(server))
+    }
+
+    fn with(server: PathBuf) -> Self {
         let cache = target_dir().join("peers");
-        Ok(Self { server, cache })
+        Self { server, cache }
     }
 
     /// Where the peers' own files are copied to, and npm's packages are.

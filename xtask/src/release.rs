@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peers::training::{check, train};
+use crate::peers::{check_load, train};
 use crate::shell::{Outcome, answer, at, cargo, run, target_dir};
 
 /// How long each kind of load lasts, without `--seconds`.
@@ -18,7 +18,7 @@ const SECONDS: u32 = 4;
 /// # Errors
 /// When something is not installed, does not build, or does not run.
 pub(crate) fn build(seconds: Option<u32>) -> Outcome {
-    check()?;
+    check_load()?;
     let rustc = Rustc::asked()?;
     let profdata = profdata(&rustc)?;
     let folder = target_dir().join("pgo");
@@ -36,6 +36,7 @@ pub(crate) fn build(seconds: Option<u32>) -> Outcome {
     let mut merge = Command::new(profdata);
     run(merge.arg("merge").arg("-o").arg(&profile).arg(&counts))?;
     eprintln!("3 of 3: the build that makes use of the counts");
+    // Crates that are as they were stay as they were built: for earlier counts of the same code.
     let flag = format!("-Cprofile-use={}", profile.display());
     let optimised = server(&rustc, &folder.join("optimised"), &flag)?;
     let result = folder.join("ampoule");

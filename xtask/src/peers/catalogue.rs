@@ -33,6 +33,12 @@ pub(super) enum Needs {
 
 pub(super) const AMPOULE: &str = "ampoule";
 
+/// The one that the others are beside.
+pub(super) fn ampoule() -> &'static Peer {
+    let ampoule = PEERS.iter().find(|peer| peer.name == AMPOULE);
+    ampoule.expect("it is among the peers")
+}
+
 pub(super) const PEERS: &[Peer] = &[
     Peer {
         name: AMPOULE,

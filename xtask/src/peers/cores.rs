@@ -4,7 +4,7 @@
 //! what would be perfect, and wrk, which has one thread, never needs more than one core of them.
 
 use super::Places;
-use super::catalogue::{AMPOULE, PEERS};
+use super::catalogue;
 use super::install::sources;
 use super::load::{CASES, Turn, start};
 use super::plan::Plan;
@@ -22,16 +22,13 @@ const TWO: &str = "two cores";
 /// # Errors
 /// When there are not two cores to run on, or the server does not do what it has to.
 pub(super) fn compare(plan: &Plan, places: &Places) -> Outcome {
-    if let Some(reason) = wrk::missing() {
-        return Err(reason.to_owned());
-    }
+    wrk::check()?;
     let all = processors()?;
     let [first, second, ..] = all[..] else {
         return Err("there is only one core here".to_owned());
     };
     sources(places)?;
-    let ampoule = PEERS.iter().find(|peer| peer.name == AMPOULE);
-    let ampoule = ampoule.expect("it is among the peers");
+    let ampoule = catalogue::ampoule();
     let ticks = ticks_per_second()?;
     let mut samples: Vec<Sample> = Vec::new();
     for round in 1..=plan.rounds {

@@ -71,9 +71,7 @@ const SETTLE_TIMES: u32 = 50;
 /// # Errors
 /// When nothing can be measured, a peer does not start, or an answer is not what it has to be.
 pub(super) fn compare(plan: &Plan, places: &Places) -> Outcome {
-    if let Some(reason) = wrk::missing() {
-        return Err(reason.to_owned());
-    }
+    wrk::check()?;
     sources(places)?;
     let mut samples = match &plan.samples {
         Some(path) => kept(path)?,

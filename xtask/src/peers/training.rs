@@ -6,39 +6,25 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
 
-use super::catalogue::{AMPOULE, PEERS};
 use super::install::sources;
 use super::load::{CASES, HELLO, Started, Turn, start};
-use super::wrk::{self, Load};
-use super::{Places, ampoule};
-use crate::shell::{Outcome, at, root, target_dir};
+use super::wrk::Load;
+use super::{Places, ampoule, catalogue};
+use crate::shell::{Outcome, at, root};
 
 /// The cases of which there are many requests.
 const BUSY: [&str; 2] = ["hello", "json"];
 const CONNECTIONS: [u32; 3] = [1, 16, 64];
 
-/// Whether there is what [`train`] needs.
-///
-/// # Errors
-/// When wrk is not installed.
-pub(crate) fn check() -> Outcome {
-    wrk::missing().map_or(Ok(()), |reason| Err(reason.to_owned()))
-}
-
 /// Puts a server under load that writes down what it ran when it ends; each kind of load for so many
 /// seconds.
 ///
 /// # Errors
-/// When wrk is not installed, or the server does not do what it has to.
+/// When the server does not do what it has to, or wrk is not there ([`super::check_load`]).
 pub(crate) fn train(server: &Path, seconds: u32) -> Outcome {
-    check()?;
-    let places = Places {
-        server: server.to_owned(),
-        cache: target_dir().join("peers"),
-    };
+    let places = Places::with(server.to_owned());
     sources(&places)?;
-    let ampoule = PEERS.iter().find(|peer| peer.name == AMPOULE);
-    let started = start(ampoule.expect("it is among the peers"), &places, None)?;
+    let started = start(catalogue::ampoule(), &places, None)?;
     for case in CASES.iter().filter(|case| BUSY.contains(&case.name)) {
         for connections in CONNECTIONS {
             let turn = Turn {

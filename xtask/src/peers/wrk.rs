@@ -38,13 +38,15 @@ pub(super) struct Figures {
     pub(super) errors: u64,
 }
 
-/// Why it cannot be run here, if it cannot.
-pub(super) fn missing() -> Option<&'static str> {
+/// Whether it can be run here.
+///
+/// # Errors
+/// When it is not installed.
+pub(crate) fn check() -> Outcome {
     // It has no flag that only tells its version and ends with 0.
     let asked = Command::new("wrk").arg("-v").output();
-    asked
-        .is_err()
-        .then_some("wrk is not installed; in Debian and Ubuntu: apt-get install wrk")
+    let missing = "wrk is not installed; in Debian and Ubuntu: apt-get install wrk";
+    asked.map(drop).map_err(|_| missing.to_owned())
 }
 
 impl Load<'_> {
