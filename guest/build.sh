@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# build.sh OUTDIR — builds the guest's artifacts: component.wasm, image.wasm, guest.js.
+# build.sh OUTDIR [count] — builds the guest's artifacts: component.wasm, image.wasm, guest.js; with
+# `count`, of a guest that counts what it executes (ADR 0034).
 #
 # Needs a Wasm toolchain, which building and running the server does not. Known to work, bit for
 # bit reproducible, with Debian 12's packages rustc-web, cargo-web, rust-web-src, clang-22, lld-22,
@@ -46,15 +47,17 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="\
 "$cargo" build --manifest-path "$here/Cargo.toml" --locked --release --target wasm32-wasip1 \
     --target-dir "$target" -Zbuild-std=std,panic_abort
 
-# The split into engine, image and component. What clang left out of line stays there: a slow way
-# that only one place takes crowds the registers of the interpreter (ADR 0023).
-(cd "$here/link" && cargo run --quiet --locked --profile tool --target-dir "$target/link" -- \
-    "$target/wasm32-wasip1/release/ampoule_guest.wasm" "$target/merged.wasm" --redirect)
+# What clang left out of line stays there: a slow way that only one place takes crowds the registers of
+# the interpreter (ADR 0023).
+link() {
+    (cd "$here/link" && cargo run --quiet --locked --profile tool --target-dir "$target/link" -- "$@")
+}
+link redirect "$target/wasm32-wasip1/release/ampoule_guest.wasm" "$target/merged.wasm"
 "$here/js/node_modules/.bin/wasm-opt" -O3 --one-caller-inline-max-function-size=40 --enable-bulk-memory --enable-sign-ext \
     --enable-nontrapping-float-to-int --enable-mutable-globals --enable-multivalue \
     --enable-reference-types "$target/merged.wasm" -o "$target/optimised.wasm"
-(cd "$here/link" && cargo run --quiet --locked --profile tool --target-dir "$target/link" -- \
-    "$target/optimised.wasm" "$out")
+# The split into engine, image and component.
+link "${2:-split}" "$target/optimised.wasm" "$out"
 
 # The server hands it to the guest, and the benches run it natively, to compare with.
 cp "$here/js/dist/guest.js" "$out/guest.js"

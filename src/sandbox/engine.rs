@@ -22,14 +22,29 @@ use crate::limits::{OVERLAY_BYTES_MAX, OWN_IMAGES_MAX};
 
 mod cache;
 
+/// A file of the guest, by its name.
+#[cfg(not(feature = "counting-guest"))]
+macro_rules! artifact {
+    ($name:literal) => {
+        include_bytes!(concat!("../../guest/artifact/", $name))
+    };
+}
+/// The same of a guest that counts what it executes, which is never part of a server that serves.
+#[cfg(feature = "counting-guest")]
+macro_rules! artifact {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("AMPOULE_COUNTING_GUEST"), "/", $name))
+    };
+}
+
 /// The world with all code of the guest; it imports the image as a core module.
-const COMPONENT: &[u8] = include_bytes!("../../guest/artifact/component.wasm");
+const COMPONENT: &[u8] = artifact!("component.wasm");
 /// The guest's memory before anything ran.
-const BLANK: &[u8] = include_bytes!("../../guest/artifact/image.wasm");
+const BLANK: &[u8] = artifact!("image.wasm");
 /// Names the other three by their digests, so that nobody has to read them all at every start.
-const MANIFEST: &[u8] = include_bytes!("../../guest/artifact/manifest.json");
+const MANIFEST: &[u8] = artifact!("manifest.json");
 /// The guest's JavaScript layer, as source.
-const LAYER: &[u8] = include_bytes!("../../guest/artifact/guest.js");
+const LAYER: &[u8] = artifact!("guest.js");
 
 /// Native stack of a guest. QuickJS stops recursion long before, at 768 KiB of its own stack.
 const WASM_STACK_BYTES: usize = 4 << 20;
@@ -334,6 +349,8 @@ fn wasmtime_config() -> Config {
         .async_stack_size(FIBER_STACK_BYTES)
         // A stack never leaves the host's hands: Wasm cannot read what it did not write.
         .async_stack_zeroing(false)
+        // The guest is ours, and says what it seldom executes (ADR 0034).
+        .wasm_branch_hinting(true)
         // Host calls overlap through operations, not through concurrent tasks (ADR 0003).
         .concurrency_support(false);
     wasmtime

@@ -10,7 +10,7 @@ use crate::fuzz;
 use crate::guest::{self, Rebuild};
 use crate::packages;
 use crate::readme;
-use crate::shell::{Outcome, Program, cargo, is_installed, root, run};
+use crate::shell::{Outcome, Program, cargo, is_installed, root, run, target_dir};
 
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,11 @@ const STEPS: &[Step] = &[
         name: "tests",
         full_only: false,
         check: tests,
+    },
+    Step {
+        name: "tests of the guest's tools",
+        full_only: false,
+        check: guest_tool_tests,
     },
     Step {
         name: "tests of the guest's JavaScript",
@@ -171,6 +176,16 @@ fn guest_artifact(depth: Depth) -> Outcome<Verdict> {
 fn tests(_: Depth) -> Outcome<Verdict> {
     run(cargo().args(["test", "--locked"]))?;
     passed(run(cargo().args(["test", "--locked", "-pxtask"])))
+}
+
+/// Of what puts the guest together, and of what it computes natively; none of it needs a Wasm toolchain.
+fn guest_tool_tests(_: Depth) -> Outcome<Verdict> {
+    let mut command = cargo();
+    command
+        .args(["test", "--locked", "--manifest-path=guest/Cargo.toml"])
+        .args(["-pampoule-guest-link", "-pampoule-crypto", "--target-dir"])
+        .arg(target_dir().join("guest-tools"));
+    passed(run(&mut command))
 }
 
 fn guest_tests(_: Depth) -> Outcome<Verdict> {

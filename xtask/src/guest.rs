@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::manifest::{Manifest, Table};
-use crate::shell::{Outcome, answer, at, is_installed, root, run, target_dir};
+use crate::peers::{check_load, train_guest};
+use crate::shell::{Outcome, answer, at, cargo, is_installed, root, run, target_dir};
 
 /// File name of the manifest in guest/artifact.
 const MANIFEST: &str = "manifest.json";
@@ -24,6 +25,14 @@ pub(crate) enum Rebuild {
     Never,
     /// Built and compared bit for bit, if exactly the recorded tools are installed.
     WhereToolsMatch,
+}
+
+/// Which guest is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guest {
+    Served,
+    /// One that counts what it executes (ADR 0034).
+    Counting,
 }
 
 /// Programs that the build needs but that do not decide which bytes come out.
@@ -49,32 +58,54 @@ const FOREIGN_VARIABLES: [&str; 10] = [
 /// When the build fails, or when a source file changed while it ran.
 pub(crate) fn build() -> Outcome {
     let before = sources::hash(&root())?;
-    let built = build_into(&target_dir().join("guest-artifact"))?;
+    let built = build_into(&target_dir().join("guest-artifact"), Guest::Served)?;
     if sources::hash(&root())? != before {
         return Err("a source of the guest changed during the build: start it again".to_owned());
     }
-    let mut tools = Table::new();
-    for (name, version) in installed_tools() {
-        tools.insert(name.to_owned(), version?);
-    }
-    let artifacts = hashes(&built)?;
+    let manifest = manifest(before, &built)?;
     let kept = artifact_dir();
     if kept.exists() {
         fs::remove_dir_all(&kept).map_err(at(&kept))?;
     }
     fs::create_dir_all(&kept).map_err(at(&kept))?;
-    for (name, hash) in &artifacts {
+    for (name, hash) in &manifest.artifacts {
         let (from, to) = (built.join(name), kept.join(name));
         let bytes = fs::copy(&from, &to).map_err(at(&from))?;
         println!("guest/artifact/{name}: {bytes} bytes, sha256 {hash}");
     }
-    let manifest = Manifest {
-        sources_sha256: before,
-        artifacts,
-        tools,
-    };
-    let path = kept.join(MANIFEST);
-    fs::write(&path, manifest.to_json()).map_err(at(&path))
+    write_manifest(&manifest, &kept)
+}
+
+/// Learns what the guest executes often, and builds it accordingly (ADR 0034).
+///
+/// # Errors
+/// When something is not installed, does not build, or does not run.
+pub(crate) fn train() -> Outcome {
+    check_load()?;
+    eprintln!("1 of 3: a guest that counts what it executes");
+    let counting = build_into(&target_dir().join("guest-counting"), Guest::Counting)?;
+    let manifest = manifest(sources::hash(&root())?, &counting)?;
+    write_manifest(&manifest, &counting)?;
+    let folder = target_dir().join("counting");
+    let mut server = cargo();
+    server
+        .args(["build", "--locked", "--release", "--bin", "ampoule"])
+        .args(["--features", "counting-guest", "--target-dir"])
+        .arg(&folder)
+        .env("AMPOULE_COUNTING_GUEST", &counting);
+    run(&mut server)?;
+    eprintln!("2 of 3: load on it");
+    train_guest(&folder.join("release/ampoule"))?;
+    eprintln!("3 of 3: the guest that makes use of the counts");
+    let profile = root().join("guest/link/profile.txt");
+    let mut learn = Command::new(build_dir().join("link/tool/ampoule-guest-link"));
+    learn
+        .arg("learn")
+        .arg(build_dir().join("optimised.wasm"))
+        .arg(counting.join(".counters"))
+        .arg(profile);
+    run(&mut learn)?;
+    build()
 }
 
 /// Checks that guest/artifact was built from the guest's sources as they are now.
@@ -101,10 +132,33 @@ pub(crate) fn check(rebuild: Rebuild) -> Outcome {
         println!("not built anew: {reason}");
         return Ok(());
     }
-    let built = build_into(&target_dir().join("guest-check"))?;
+    let built = build_into(&target_dir().join("guest-check"), Guest::Served)?;
     compare("guest/artifact", &kept, &hashes(&built)?)?;
     println!("built anew, guest/artifact is the same bit for bit");
     Ok(())
+}
+
+/// What is written beside artifacts that were built from sources of this hash.
+fn manifest(sources_sha256: String, built: &Path) -> Outcome<Manifest> {
+    let mut tools = Table::new();
+    for (name, version) in installed_tools() {
+        tools.insert(name.to_owned(), version?);
+    }
+    Ok(Manifest {
+        sources_sha256,
+        artifacts: hashes(built)?,
+        tools,
+    })
+}
+
+fn write_manifest(manifest: &Manifest, folder: &Path) -> Outcome {
+    let path = folder.join(MANIFEST);
+    fs::write(&path, manifest.to_json()).map_err(at(&path))
+}
+
+/// Where guest/build.sh keeps what it needs again.
+fn build_dir() -> PathBuf {
+    target_dir().join("guest")
 }
 
 fn artifact_dir() -> PathBuf {
@@ -118,17 +172,20 @@ fn read_manifest() -> Outcome<Manifest> {
 }
 
 /// Runs guest/build.sh into `folder`, which is emptied first, and answers that folder.
-fn build_into(folder: &Path) -> Outcome<PathBuf> {
+fn build_into(folder: &Path, guest: Guest) -> Outcome<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(at(folder))?;
     }
     fs::create_dir_all(folder).map_err(at(folder))?;
     let mut command = Command::new("bash");
     command.arg(root().join("guest/build.sh")).arg(folder);
+    if guest == Guest::Counting {
+        command.arg("count");
+    }
     for variable in FOREIGN_VARIABLES {
         command.env_remove(variable);
     }
-    command.env("GUEST_TARGET_DIR", target_dir().join("guest"));
+    command.env("GUEST_TARGET_DIR", build_dir());
     run(command.current_dir(root()))?;
     if hashes(folder)?.is_empty() {
         return Err("guest/build.sh left no artifact".to_owned());

@@ -26,6 +26,8 @@ Usage: cargo xtask COMMAND
   guest [--check [--no-rebuild]]  Build guest/artifact, or check that it belongs to the sources.
                                   With the recorded tools installed, --check also builds it anew
                                   and compares bit for bit; --no-rebuild leaves that out.
+  guest --train                   Learns from a load what the guest executes often, writes that to
+                                  guest/link/profile.txt, and builds it. wrk and npm are needed.
   ci [--quick]                    Everything that has to pass before a change is taken. --quick
                                   leaves out what needs Node or a Wasm toolchain.
   readme                          Tries README.md's command, with a release build.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["guest"] => guest::build(),
+        ["guest", "--train"] => guest::train(),
         ["guest", flags @ ..] => match guest_flags(flags) {
             Some(rebuild) => guest::check(rebuild),
             None => return misused(),

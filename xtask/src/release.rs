@@ -10,9 +10,6 @@ use std::process::Command;
 use crate::peers::{check_load, train};
 use crate::shell::{Outcome, answer, at, cargo, run, target_dir};
 
-/// How long each kind of load lasts, without `--seconds`.
-const SECONDS: u32 = 4;
-
 /// Builds it, and says where it is.
 ///
 /// # Errors
@@ -31,7 +28,7 @@ pub(crate) fn build(seconds: Option<u32>) -> Outcome {
     let flag = format!("-Cprofile-generate={}", counts.display());
     let counting = server(&rustc, &folder.join("counting"), &flag)?;
     eprintln!("2 of 3: load on it");
-    train(&counting, seconds.unwrap_or(SECONDS))?;
+    train(&counting, seconds)?;
     let profile = folder.join("server.profdata");
     let mut merge = Command::new(profdata);
     run(merge.arg("merge").arg("-o").arg(&profile).arg(&counts))?;

@@ -6,11 +6,13 @@ use anyhow::{Context, Result, bail, ensure};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
     ConstExpr, DataSection, EntityType, ExportKind, ExportSection, ImportSection, MemorySection,
-    MemoryType, Module, RawSection,
+    MemoryType, Module, RawSection, SectionId,
 };
 use wasmparser::{
     ConstExpr as ParsedConst, DataKind, FuncType, Operator, Parser, Payload, TypeRef,
 };
+
+use crate::arrange::HINTS;
 
 /// The exports of the engine that the component lifts.
 pub const LIFTED: [&str; 5] = ["compile", "prepare", "load", "start", "resume"];
@@ -114,6 +116,9 @@ impl Parts {
             Payload::TableSection(section) => copy(engine, wasm, 4, section.range()),
             Payload::ElementSection(section) => copy(engine, wasm, 9, section.range()),
             Payload::CodeSectionStart { range, .. } => copy(engine, wasm, 10, range),
+            Payload::CustomSection(section) if section.name() == HINTS => {
+                copy(engine, wasm, u8::from(SectionId::Custom), section.range());
+            }
             Payload::Version { .. }
             | Payload::CodeSectionEntry(_)
             | Payload::CustomSection(_)

@@ -109,6 +109,24 @@ pub(super) fn compare(plan: &Plan, places: &Places) -> Outcome {
     Ok(())
 }
 
+/// Runs each benchmark of each part once, for a server that counts what it executes.
+///
+/// # Errors
+/// As [`compare`].
+pub(super) fn exercise(places: &Places) -> Outcome {
+    install(Needs::Npm, places)?;
+    for part in parts() {
+        let folder = prepare(part, places)?;
+        ampoule::forget(places)?;
+        let mut engine = Running::start(&ENGINES[0], &folder, places)?;
+        for benchmark in 0..part.counts.len() {
+            engine.call(benchmark, 1)?;
+        }
+        engine.end();
+    }
+    Ok(())
+}
+
 /// Writes a part as a function; its folder.
 fn prepare(part: &Part, places: &Places) -> Outcome<PathBuf> {
     let suite = places

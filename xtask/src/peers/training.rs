@@ -1,4 +1,5 @@
-//! A load that stands for what a server does all day, for a build that counts what it runs.
+//! A load that stands for what a server does all day, for a build that counts what it runs: the server,
+//! or the guest in it.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,19 +10,23 @@ use std::thread;
 use super::install::sources;
 use super::load::{CASES, HELLO, Started, Turn, start};
 use super::wrk::Load;
-use super::{Places, ampoule, catalogue};
+use super::{Places, ampoule, catalogue, suite};
 use crate::shell::{Outcome, at, root};
 
 /// The cases of which there are many requests.
 const BUSY: [&str; 2] = ["hello", "json"];
 const CONNECTIONS: [u32; 3] = [1, 16, 64];
 
+/// How long each kind of load lasts, unless something else is asked for.
+const SECONDS: u32 = 4;
+
 /// Puts a server under load that writes down what it ran when it ends; each kind of load for so many
 /// seconds.
 ///
 /// # Errors
 /// When the server does not do what it has to, or wrk is not there ([`super::check_load`]).
-pub(crate) fn train(server: &Path, seconds: u32) -> Outcome {
+pub(crate) fn train(server: &Path, seconds: Option<u32>) -> Outcome {
+    let seconds = seconds.unwrap_or(SECONDS);
     let places = Places::with(server.to_owned());
     sources(&places)?;
     let started = start(catalogue::ampoule(), &places, None)?;
@@ -36,20 +41,39 @@ pub(crate) fn train(server: &Path, seconds: u32) -> Outcome {
             started.run(&turn, &places)?;
         }
     }
-    everyday(&started, &places, seconds)?;
+    let path = format!("/invoke/everyday?url={}", upstream()?);
+    call(&started, &places, "everyday", &path, seconds)?;
+    call(
+        &started,
+        &places,
+        "broad",
+        "/invoke/broad?name=you",
+        seconds,
+    )?;
     started.end();
     Ok(())
 }
 
-/// What the cases leave out.
-fn everyday(started: &Started, places: &Places, seconds: u32) -> Outcome {
-    let path = root().join("xtask/peers/training/everyday.js");
-    let source = fs::read_to_string(&path).map_err(at(&path))?;
+/// The same for a server whose guest counts what it executes, and then the V8 suite.
+///
+/// # Errors
+/// As [`train`], and when the suite cannot be installed.
+pub(crate) fn train_guest(server: &Path) -> Outcome {
+    train(server, None)?;
+    suite::exercise(&Places::with(server.to_owned()))
+}
+
+/// Calls a function of `xtask/peers/training`, for what the cases leave out.
+fn call(started: &Started, places: &Places, name: &str, path: &str, seconds: u32) -> Outcome {
+    let file = root()
+        .join("xtask/peers/training")
+        .join(name)
+        .with_extension("js");
+    let source = fs::read_to_string(&file).map_err(at(&file))?;
     let server = started.server();
-    let functions = std::iter::once(("everyday".to_owned(), source));
-    ampoule::deploy_sources(server, functions)?;
+    ampoule::deploy_sources(server, std::iter::once((name.to_owned(), source)))?;
     let load = Load {
-        path: format!("/invoke/everyday?url={}", upstream()?),
+        path: path.to_owned(),
         is_post: true,
         connections: 16,
         seconds,
@@ -58,7 +82,7 @@ fn everyday(started: &Started, places: &Places, seconds: u32) -> Outcome {
     let (figures, _resident_kib) = load.run(server, places)?;
     match figures.errors {
         0 => Ok(()),
-        errors => Err(format!("{errors} answers of everyday were errors")),
+        errors => Err(format!("{errors} answers of {name} were errors")),
     }
 }
 
