@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::manifest::{Manifest, Table};
-use crate::peers::{check_load, train_guest};
+use crate::peers::{check_load, exercise, train};
 use crate::shell::{Outcome, answer, at, cargo, is_installed, root, run, target_dir};
 
 /// File name of the manifest in guest/artifact.
@@ -80,7 +80,7 @@ pub(crate) fn build() -> Outcome {
 ///
 /// # Errors
 /// When something is not installed, does not build, or does not run.
-pub(crate) fn train() -> Outcome {
+pub(crate) fn learn() -> Outcome {
     check_load()?;
     eprintln!("1 of 3: a guest that counts what it executes");
     let counting = build_into(&target_dir().join("guest-counting"), Guest::Counting)?;
@@ -95,16 +95,19 @@ pub(crate) fn train() -> Outcome {
         .env("AMPOULE_COUNTING_GUEST", &counting);
     run(&mut server)?;
     eprintln!("2 of 3: load on it");
-    train_guest(&folder.join("release/ampoule"))?;
+    let server = folder.join("release/ampoule");
+    let [requests, all] = [".requests", ".counters"].map(|name| counting.join(name));
+    train(&server, None)?;
+    // Which function comes first is decided by what answers requests, not by what computes for long.
+    fs::copy(&all, &requests).map_err(at(&all))?;
+    exercise(&server)?;
     eprintln!("3 of 3: the guest that makes use of the counts");
     let profile = root().join("guest/link/profile.txt");
-    let mut learn = Command::new(build_dir().join("link/tool/ampoule-guest-link"));
-    learn
-        .arg("learn")
+    let mut link = Command::new(build_dir().join("link/tool/ampoule-guest-link"));
+    link.arg("learn")
         .arg(build_dir().join("optimised.wasm"))
-        .arg(counting.join(".counters"))
-        .arg(profile);
-    run(&mut learn)?;
+        .args([requests, all, profile]);
+    run(&mut link)?;
     build()
 }
 

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["guest"] => guest::build(),
-        ["guest", "--train"] => guest::train(),
+        ["guest", "--train"] => guest::learn(),
         ["guest", flags @ ..] => match guest_flags(flags) {
             Some(rebuild) => guest::check(rebuild),
             None => return misused(),

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use crate::shell::{Outcome, Program, cargo, run, target_dir};
 
 pub(crate) use plan::Plan;
-pub(crate) use training::{train, train_guest};
+pub(crate) use training::{exercise, train};
 pub(crate) use wrk::check as check_load;
 
 /// How it is used, for `cargo xtask peers --help`.

@@ -2,7 +2,8 @@
 //!
 //! Functions that are called often come first, in the order of the profile. Branches get hints, from
 //! which wasmtime decides what a function's code begins with and what its end is for:
-//! <https://github.com/WebAssembly/branch-hinting>.
+//! <https://github.com/WebAssembly/branch-hinting>. Where no branch leads that could have a hint, one that
+//! is never taken is put where nothing is executed.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -10,13 +11,14 @@ use std::convert::Infallible;
 use anyhow::{Result, ensure};
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
-    BranchHint, BranchHints, CodeSection, FunctionSection, Module, RawSection, SectionId,
+    BranchHint, BranchHints, CodeSection, FunctionSection, Instruction, Module, RawSection,
+    SectionId,
 };
 use wasmparser::{CodeSectionReader, FunctionSectionReader, Parser, Payload, TypeRef};
 
 use crate::engine::part;
-use crate::profile::{self, Key, Known};
-use crate::runs::functions;
+use crate::profile::{self, Hint, Key, Known};
+use crate::runs::{Function, functions};
 
 /// The section in which hints are.
 pub const HINTS: &str = "metadata.code.branch_hint";
@@ -24,51 +26,110 @@ pub const HINTS: &str = "metadata.code.branch_hint";
 /// The guest, arranged by a profile.
 pub fn arrange(guest: &[u8], profile: &str) -> Result<Vec<u8>> {
     let known = profile::read(profile)?;
-    let keys = profile::keys(&functions(guest)?);
-    let mut order = Order::new(&keys, &known, imported_functions(guest)?);
+    let functions = functions(guest)?;
+    let mut plan = Plan::new(&functions, &known, imported_functions(guest)?)?;
     let mut ordered = Module::new();
-    order.parse_core_module(&mut ordered, Parser::new(0), guest)?;
+    plan.parse_core_module(&mut ordered, Parser::new(0), guest)?;
     let ordered = ordered.finish();
-    // Where a branch is depends on the numbers of functions before it: so these come first.
-    let keys: Vec<Key> = order.old.iter().map(|old| keys[*old]).collect();
-    let hints = hints(&ordered, &keys, &known, order.imports)?;
+    // Where a branch is depends on what comes before it: so these are looked for last.
+    let hints = plan.hints(&ordered)?;
     with_hints(&ordered, &hints)
 }
 
-/// Which function goes where.
-struct Order {
+/// Which function goes where, and what becomes of it.
+struct Plan<'a> {
     /// Functions that are imported keep their numbers.
     imports: u32,
+    functions: &'a [Function],
+    /// What is known of each.
+    known: Vec<Option<&'a Known>>,
     /// For each place, the function that comes there.
     old: Vec<usize>,
     /// For each function, its place.
     new: Vec<u32>,
 }
 
-impl Order {
+impl<'a> Plan<'a> {
     /// Those that are known in the order of the profile, then all others as they were.
-    fn new(keys: &[Key], known: &HashMap<Key, Known>, imports: u32) -> Self {
-        let rank = |old: &usize| {
-            known
-                .get(&keys[*old])
-                .map_or(usize::MAX, |known| known.rank)
-        };
-        let mut old: Vec<usize> = (0..keys.len()).collect();
+    fn new(
+        functions: &'a [Function],
+        known: &'a HashMap<Key, Known>,
+        imports: u32,
+    ) -> Result<Self> {
+        let keys = profile::keys(functions);
+        let known: Vec<Option<&Known>> = keys.iter().map(|key| known.get(key)).collect();
+        for (function, known) in functions.iter().zip(&known) {
+            let fits = known.is_none_or(|known| {
+                let arms = &function.arms;
+                let is_there = |(arm, depths): &(usize, Vec<u32>)| {
+                    let labels = arms.get(*arm).map_or(0, |arm| arm.labels.len());
+                    depths.iter().all(|depth| (*depth as usize) < labels)
+                };
+                known.hints.len() == function.branches.len() && known.marks.iter().all(is_there)
+            });
+            ensure!(fits, "profile.txt does not fit {:016x}", function.shape);
+        }
+        let rank = |old: &usize| known[*old].map_or(usize::MAX, |known| known.rank);
+        let mut old: Vec<usize> = (0..functions.len()).collect();
         old.sort_by_key(rank);
         let mut new = vec![0; old.len()];
         for (place, old) in (0..).zip(&old) {
             new[*old] = place;
         }
-        Self { imports, old, new }
+        Ok(Self {
+            imports,
+            functions,
+            known,
+            old,
+            new,
+        })
     }
 
-    /// The same of each function, in their new order.
-    fn pick<T: Clone>(&self, all: &[T]) -> impl Iterator<Item = T> {
-        self.old.iter().map(|old| all[*old].clone())
+    /// Branches that are never taken to what has to be marked, by the operators before them.
+    fn marks(&self, old: usize) -> Vec<(usize, u32)> {
+        let known = self.known[old].into_iter();
+        let marks = known
+            .flat_map(|known| &known.marks)
+            .flat_map(|(arm, depths)| {
+                let behind = self.functions[old].arms[*arm].behind;
+                depths.iter().map(move |depth| (behind, *depth))
+            });
+        marks.collect()
+    }
+
+    /// Hints for a guest whose functions are in order and have their marks.
+    fn hints(&self, ordered: &[u8]) -> Result<BranchHints> {
+        let mut section = BranchHints::new();
+        let functions = functions(ordered)?;
+        for (index, (function, old)) in (self.imports..).zip(functions.iter().zip(&self.old)) {
+            let Some(known) = self.known[*old] else {
+                continue;
+            };
+            let branches = self.functions[*old].branches.iter().zip(&known.hints);
+            let branches = branches.map(|(branch, hint)| ((branch.behind, true), *hint));
+            let marks = self.marks(*old).into_iter();
+            let marks = marks.map(|(behind, _)| ((behind, false), Some(false)));
+            let mut hints: Vec<((usize, bool), Hint)> = branches.chain(marks).collect();
+            hints.sort_by_key(|(place, _)| *place);
+            ensure!(hints.len() == function.branches.len(), "a branch too many");
+            let hints = hints.into_iter().zip(&function.branches);
+            let hints: Vec<BranchHint> = hints
+                .filter_map(|((_, hint), branch)| {
+                    Some(BranchHint {
+                        branch_func_offset: branch.offset,
+                        branch_hint_value: u32::from(hint?),
+                    })
+                })
+                .collect();
+            if !hints.is_empty() {
+                section.function_hints(index, hints);
+            }
+        }
+        Ok(section)
     }
 }
 
-impl Reencode for Order {
+impl Reencode for Plan<'_> {
     type Error = Infallible;
 
     fn function_index(&mut self, function: u32) -> Result<u32, reencode::Error<Self::Error>> {
@@ -82,8 +143,8 @@ impl Reencode for Order {
         section: FunctionSectionReader<'_>,
     ) -> Result<(), reencode::Error<Self::Error>> {
         let types = section.into_iter().collect::<Result<Vec<u32>, _>>()?;
-        for ty in self.pick(&types) {
-            functions.function(ty);
+        for old in &self.old {
+            functions.function(types[*old]);
         }
         Ok(())
     }
@@ -94,44 +155,21 @@ impl Reencode for Order {
         section: CodeSectionReader<'_>,
     ) -> Result<(), reencode::Error<Self::Error>> {
         let bodies = section.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let picked: Vec<_> = self.pick(&bodies).collect();
-        for body in picked {
-            self.parse_function_body(code, body)?;
+        for old in self.old.clone() {
+            let mut marks = self.marks(old).into_iter().peekable();
+            let mut function = self.new_function_with_parsed_locals(&bodies[old])?;
+            let operators = bodies[old].get_operators_reader()?;
+            for (behind, operator) in operators.into_iter().enumerate() {
+                while let Some((_, depth)) = marks.next_if(|(place, _)| *place == behind) {
+                    function.instruction(&Instruction::I32Const(0));
+                    function.instruction(&Instruction::BrIf(depth));
+                }
+                function.instruction(&self.instruction(operator?)?);
+            }
+            code.function(&function);
         }
         Ok(())
     }
-}
-
-fn hints(
-    guest: &[u8],
-    keys: &[Key],
-    known: &HashMap<Key, Known>,
-    imports: u32,
-) -> Result<BranchHints> {
-    let mut section = BranchHints::new();
-    for (index, (function, key)) in (imports..).zip(functions(guest)?.iter().zip(keys)) {
-        let Some(known) = known.get(key) else {
-            continue;
-        };
-        ensure!(
-            known.hints.len() == function.branches.len(),
-            "profile.txt has not one hint for each branch of {:016x}",
-            key.0
-        );
-        let pairs = function.branches.iter().zip(&known.hints);
-        let hints: Vec<BranchHint> = pairs
-            .filter_map(|(branch, hint)| {
-                Some(BranchHint {
-                    branch_func_offset: branch.offset,
-                    branch_hint_value: u32::from((*hint)?),
-                })
-            })
-            .collect();
-        if !hints.is_empty() {
-            section.function_hints(index, hints);
-        }
-    }
-    Ok(section)
 }
 
 fn imported_functions(wasm: &[u8]) -> Result<u32> {
@@ -225,6 +263,26 @@ mod tests {
             (func $third (nop)))"#;
         let expected = wat::parse_str(second_first).unwrap();
         assert_eq!(sections(&arranged), sections(&expected));
+    }
+
+    #[test]
+    fn a_mark_is_a_branch_that_is_never_taken() {
+        let guest = r#"(module (memory 1) (func (param i32)
+            (block $end
+                (if (local.get 0) (then (nop)))
+                (br_if $end (local.get 0)))))"#;
+        let guest = wat::parse_str(guest).unwrap();
+        let arranged = arrange(&guest, &profile(&guest, 0, "n- 0:1")).unwrap();
+        let marked = r#"(module (memory 1) (func (param i32)
+            (block $end
+                (if (local.get 0) (then (br_if $end (i32.const 0)) (nop)))
+                (br_if $end (local.get 0)))))"#;
+        let marked = wat::parse_str(marked).unwrap();
+        assert_eq!(sections(&arranged), sections(&marked));
+        // Locals, a block of two bytes, two of the local, the `if` of two, two of the constant.
+        assert_eq!(hinted(&arranged), [(0, 5, false), (0, 9, false)]);
+        assert!(arrange(&guest, &profile(&guest, 0, "n- 0:3")).is_err());
+        assert!(arrange(&guest, &profile(&guest, 0, "n- 2:0")).is_err());
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! - `link redirect GUEST MERGED` answers preview 1 imports from within the guest.
 //! - `link split GUEST OUTDIR` splits it, arranged by the profile.
 //! - `link count GUEST OUTDIR` splits it, not arranged, into a guest that counts what it executes.
-//! - `link learn GUEST COUNTERS PROFILE` makes the profile of what it counted.
+//! - `link learn GUEST REQUESTS ALL PROFILE` makes the profile of what it counted: while it answered
+//!   requests, and altogether.
 
 mod arrange;
 mod component;
@@ -31,7 +32,7 @@ use self::engine::Split;
 const PROFILE: &str = include_str!("../profile.txt");
 const USAGE: &str = "\
 usage: link redirect GUEST MERGED | link split GUEST OUTDIR | link count GUEST OUTDIR
-       | link learn GUEST COUNTERS PROFILE";
+       | link learn GUEST REQUESTS ALL PROFILE";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -49,8 +50,8 @@ fn main() -> Result<()> {
             split.engine = count::instrument(&split.engine)?;
             write_parts(&guest, &split, Path::new(out))
         }
-        ["learn", guest, counters, profile] => {
-            let learnt = profile::learn(&read(guest)?, &read(counters)?)?;
+        ["learn", guest, requests, all, profile] => {
+            let learnt = profile::learn(&read(guest)?, &read(requests)?, &read(all)?)?;
             write(profile, learnt.as_bytes())
         }
         _ => bail!(USAGE),

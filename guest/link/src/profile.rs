@@ -2,10 +2,13 @@
 //! put together (ADR 0034).
 //!
 //! A line of `profile.txt` is a function: its shape, with a number if several have the same; then each
-//! of its branches as `t` if it is nearly always taken, `n` if it nearly never is, and `-` otherwise.
-//! The function that is called most often comes first. Those that were not called have no line, and
-//! neither has one that changed since: it is laid out as if nothing were known.
+//! of its branches as `t` if it is nearly always taken, `n` if it nearly never is, and `-` otherwise;
+//! then `ARM:DEPTH,…` for every arm, by its number, that was not executed and from which ends can be
+//! reached that were not either, though no branch with a hint leads there. The function that requests
+//! call most often comes first. Those that were not called have no line, and neither has one that
+//! changed since: it is laid out as if nothing were known.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
@@ -23,10 +26,14 @@ const HEAD: &str = "\
 /// Which way a branch nearly always goes, if it does.
 pub type Hint = Option<bool>;
 
-/// The hints for a function's branches, and its place among all.
+/// What is known of a function.
 pub struct Known {
+    /// Its place among all.
     pub rank: usize,
+    /// For each of its branches.
     pub hints: Vec<Hint>,
+    /// Arms, and depths of what has to be marked from there.
+    pub marks: Vec<(usize, Vec<u32>)>,
 }
 
 /// Tells functions apart.
@@ -58,7 +65,13 @@ fn parse(line: &str, rank: usize) -> Option<(Key, Known)> {
             _ => None,
         });
     let hints = hints.collect::<Option<_>>()?;
-    Some((key, Known { rank, hints }))
+    let marks = words.map(|word| {
+        let (arm, depths) = word.split_once(':')?;
+        let depths = depths.split(',').map(|depth| depth.parse().ok());
+        Some((arm.parse().ok()?, depths.collect::<Option<_>>()?))
+    });
+    let marks = marks.collect::<Option<_>>()?;
+    Some((key, Known { rank, hints, marks }))
 }
 
 /// The keys of all functions, in their order.
@@ -72,64 +85,111 @@ pub fn keys(functions: &[Function]) -> Vec<Key> {
     keys.collect()
 }
 
-/// The profile to keep, from the counters that [`crate::count`] added to this guest.
-pub fn learn(guest: &[u8], counters: &[u8]) -> Result<String> {
+/// The profile to keep, from the counters that [`crate::count`] added to this guest: those of requests alone,
+/// which decide the order, and those of all that ran.
+pub fn learn(guest: &[u8], requests: &[u8], all: &[u8]) -> Result<String> {
     let functions = functions(guest)?;
-    let counters: Vec<u64> = counters
-        .chunks_exact(8)
-        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
-        .collect();
-    let mut rest = counters.as_slice();
-    let mut called = Vec::new();
-    for (function, key) in functions.iter().zip(keys(&functions)) {
-        let own;
-        (own, rest) = rest
-            .split_at_checked(function.runs)
-            .context("counters are missing")?;
-        if own[ENTRY] > 0 {
-            called.push((own[ENTRY], key, hints(function, own)));
-        }
-    }
+    let (requests, all) = (split(requests, &functions)?, split(all, &functions)?);
+    let keys = keys(&functions);
+    let rows = functions.iter().zip(keys).zip(requests.iter().zip(&all));
+    let called = rows.filter(|(_, (_, counts))| counts[ENTRY] > 0);
+    let mut called: Vec<_> = called.collect();
     ensure!(!called.is_empty(), "nothing was counted");
-    called.sort_by(|(one, ..), (other, ..)| other.cmp(one));
+    called.sort_by_key(|(_, (requests, all))| Reverse((requests[ENTRY], all[ENTRY])));
     let mut text = HEAD.to_owned();
-    for (_, (shape, number), hints) in called {
+    for ((function, (shape, number)), (_, counts)) in called {
         write!(text, "{shape:016x}")?;
         if number > 0 {
             write!(text, ".{number}")?;
         }
-        if !hints.is_empty() {
-            write!(text, " {hints}")?;
-        }
-        text.push('\n');
+        let mut layout = Layout::new(function, counts);
+        layout.hint_branches();
+        layout.mark_ends();
+        writeln!(text, "{}", layout.text)?;
     }
     Ok(text)
 }
 
-fn hints(function: &Function, counts: &[u64]) -> String {
-    // What is out of the way is so for every branch that leads there.
-    let mut aside = HashSet::new();
-    let mut letters = String::new();
-    for branch in &function.branches {
-        let is_seldom = |run: &usize| counts[*run].saturating_mul(SELDOM) <= counts[branch.here];
-        let (taken, not_taken) = (
-            branch.taken.filter(is_seldom),
-            branch.not_taken.filter(is_seldom),
-        );
-        // A hint moves one of them. If neither is needed, it moves the one that is not yet.
-        let (letter, moved) = match (taken, not_taken) {
-            (Some(run), None) => ('n', run),
-            (Some(run), Some(_)) if !aside.contains(&run) => ('n', run),
-            (_, Some(run)) => ('t', run),
-            (None, None) => {
-                letters.push('-');
+/// The counters of each function.
+fn split(counters: &[u8], functions: &[Function]) -> Result<Vec<Vec<u64>>> {
+    let mut counters = counters
+        .chunks_exact(8)
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+    let of = |function: &Function| {
+        let own: Vec<u64> = counters.by_ref().take(function.runs).collect();
+        ensure!(own.len() == function.runs, "counters are missing");
+        Ok(own)
+    };
+    functions.iter().map(of).collect()
+}
+
+/// What is written down of one function.
+struct Layout<'a> {
+    function: &'a Function,
+    counts: &'a [u64],
+    /// Runs that are out of the way, for every branch that leads there.
+    aside: HashSet<usize>,
+    text: String,
+}
+
+impl<'a> Layout<'a> {
+    fn new(function: &'a Function, counts: &'a [u64]) -> Self {
+        Self {
+            function,
+            counts,
+            aside: HashSet::new(),
+            text: String::new(),
+        }
+    }
+
+    fn is_seldom(&self, run: usize, beside: usize) -> bool {
+        self.counts[run].saturating_mul(SELDOM) <= self.counts[beside]
+    }
+
+    fn hint_branches(&mut self) {
+        let function = self.function;
+        if !function.branches.is_empty() {
+            self.text.push(' ');
+        }
+        for branch in &function.branches {
+            let seldom = |run: Option<usize>| run.filter(|run| self.is_seldom(*run, branch.here));
+            // A hint moves one of them. If neither is needed, it moves the one that is not yet.
+            let (letter, moved) = match (seldom(branch.taken), seldom(branch.not_taken)) {
+                (Some(run), None) => ('n', run),
+                (Some(run), Some(_)) if !self.aside.contains(&run) => ('n', run),
+                (_, Some(run)) => ('t', run),
+                (None, None) => {
+                    self.text.push('-');
+                    continue;
+                }
+            };
+            self.aside.insert(moved);
+            self.text.push(letter);
+        }
+    }
+
+    /// What `br_table` or `br` alone lead to has no branch that could have a hint. One that is never
+    /// executed, and never taken, will do.
+    fn mark_ends(&mut self) {
+        for (number, arm) in self.function.arms.iter().enumerate() {
+            if self.counts[arm.run] > 0 {
                 continue;
             }
-        };
-        aside.insert(moved);
-        letters.push(letter);
+            let mut depths = Vec::new();
+            for (depth, run) in arm.labels.iter().enumerate() {
+                if let Some(run) = run
+                    && self.counts[*run] == 0
+                    && self.aside.insert(*run)
+                {
+                    depths.push(depth.to_string());
+                }
+            }
+            if !depths.is_empty() {
+                self.text
+                    .push_str(&format!(" {number}:{}", depths.join(",")));
+            }
+        }
     }
-    letters
 }
 
 #[cfg(test)]
@@ -155,26 +215,46 @@ mod tests {
     fn what_is_seldom_executed_is_told_from_what_is() {
         let guest = wat::parse_str(GUEST).unwrap();
         // Entry, behind the block, behind the `br_if`, then, end of `if`, else; the second function.
-        let often = learn(&guest, &counters(&[200, 200, 2, 0, 200, 200, 0])).unwrap();
+        let learnt = |counts: &[u64]| learn(&guest, &counters(counts), &counters(counts));
+        let often = learnt(&[200, 200, 2, 0, 200, 200, 0]).unwrap();
         let lines: Vec<&str> = often
             .lines()
             .filter(|line| !line.starts_with('#'))
             .collect();
         assert_eq!(lines.len(), 1, "only one was called: {often}");
         assert!(lines[0].ends_with(" tn"), "{often}");
-        let evenly = learn(&guest, &counters(&[200, 200, 3, 100, 200, 100, 0])).unwrap();
+        let evenly = learnt(&[200, 200, 3, 100, 200, 100, 0]).unwrap();
         assert!(evenly.ends_with(" --\n"), "{evenly}");
-        assert!(learn(&guest, &counters(&[200, 200])).is_err());
-        assert!(learn(&guest, &counters(&[0; 7])).is_err());
+        assert!(learnt(&[200, 200]).is_err());
+        assert!(learnt(&[0; 7]).is_err());
+    }
+
+    #[test]
+    fn an_end_that_no_branch_with_a_hint_leads_to_is_marked_from_where_nothing_is_executed() {
+        let guest = r#"(module (memory 1) (global i32 (i32.const 0)) (func (param i32)
+            (block $never
+                (block $always
+                    (if (local.get 0) (then (nop)))
+                    (br_table $always $never (local.get 0)))
+                (drop (i32.const 1))
+                (return))
+            (drop (i32.const 2))))"#;
+        let guest = wat::parse_str(guest).unwrap();
+        // Entry, behind `$never` and `$always`, then, end of `if`.
+        let counters = counters(&[500, 0, 500, 0, 500]);
+        let text = learn(&guest, &counters, &counters).unwrap();
+        assert!(text.ends_with(" n 0:2\n"), "{text}");
     }
 
     #[test]
     fn what_is_kept_is_read_again() {
-        let known = read("# text\n00000000000000ff.1 t-n\n0a\n").unwrap();
+        let known = read("# text\n00000000000000ff.1 t-n 3:0,12 4:1\n0a\n").unwrap();
         let first = &known[&(255, 1)];
         assert_eq!((first.rank, first.hints.len()), (0, 3));
         assert_eq!(first.hints, [Some(true), None, Some(false)]);
+        assert_eq!(first.marks, [(3, vec![0, 12]), (4, vec![1])]);
         assert_eq!(known[&(10, 0)].rank, 1);
         assert!(read("00ff x").is_err());
+        assert!(read("00ff t 1:").is_err());
     }
 }

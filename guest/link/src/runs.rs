@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use wasmparser::{FunctionBody, Operator, Parser, Payload};
+use wasmparser::{BlockType, FunctionBody, Operator, Parser, Payload};
 
 /// A function as runs of instructions, in which either all are executed or, short of a trap, none.
 pub struct Function {
@@ -15,12 +15,26 @@ pub struct Function {
     /// Where runs begin that have a beginning: behind so many operators.
     pub starts: Vec<(usize, usize)>,
     pub branches: Vec<Branch>,
+    pub arms: Vec<Arm>,
+}
+
+/// A run that begins behind an `if`, an `else` or a `br_if`: it can be reached, and there is nothing on the
+/// stack that the branch left for it.
+pub struct Arm {
+    pub run: usize,
+    /// The operators before it.
+    pub behind: usize,
+    /// For each depth to which it can branch, the run that it would branch to; none for what takes values
+    /// along, for loops, and for the function itself.
+    pub labels: Vec<Option<usize>>,
 }
 
 /// An instruction that goes one way or another: `if` or `br_if`.
 pub struct Branch {
     /// Bytes from the beginning of the function's body.
     pub offset: u32,
+    /// The operators before it.
+    pub behind: usize,
     /// The run that it ends.
     pub here: usize,
     /// The run that follows when its condition holds, unless that is the end of the function.
@@ -48,6 +62,8 @@ struct Frame {
     /// The run that a branch to it goes to.
     label: Option<usize>,
     is_loop: bool,
+    /// Whether a branch to it takes nothing along.
+    is_plain: bool,
     /// Of an `if`: which of the branches it is.
     condition: Option<usize>,
 }
@@ -82,10 +98,12 @@ impl Reader {
             runs: 1,
             starts: vec![(0, ENTRY)],
             branches: Vec::new(),
+            arms: Vec::new(),
         };
         let whole = Frame {
             label: None,
             is_loop: false,
+            is_plain: false,
             condition: None,
         };
         Self {
@@ -100,28 +118,43 @@ impl Reader {
         self.operators += 1;
         self.shape(operator, bytes);
         match operator {
-            Operator::Block { .. } => {
+            Operator::Block { blockty } => {
                 let label = Some(self.run());
-                self.enter(label, false, None);
+                self.frames.push(Frame {
+                    label,
+                    is_loop: false,
+                    is_plain: *blockty == BlockType::Empty,
+                    condition: None,
+                });
             }
             Operator::Loop { .. } => {
                 let label = self.run();
-                self.enter(Some(label), true, None);
+                self.frames.push(Frame {
+                    label: Some(label),
+                    is_loop: true,
+                    is_plain: false,
+                    condition: None,
+                });
                 self.begin(label);
             }
-            Operator::If { .. } => {
+            Operator::If { blockty } => {
                 let then = self.run();
-                let end = Some(self.run());
-                self.enter(end, false, Some(self.function.branches.len()));
+                let label = Some(self.run());
+                self.frames.push(Frame {
+                    label,
+                    is_loop: false,
+                    is_plain: *blockty == BlockType::Empty,
+                    condition: Some(self.function.branches.len()),
+                });
                 self.branch(offset, Some(then), None);
-                self.begin(then);
+                self.begin_arm(then);
             }
             Operator::Else => {
                 let otherwise = self.run();
                 let condition = self.frames.last().and_then(|frame| frame.condition);
                 let condition = condition.context("an else without an if")?;
                 self.function.branches[condition].not_taken = Some(otherwise);
-                self.begin(otherwise);
+                self.begin_arm(otherwise);
             }
             Operator::End => {
                 let frame = self.frames.pop().context("an end too many")?;
@@ -139,7 +172,7 @@ impl Reader {
                 let mut frames = self.frames.iter().rev();
                 let frame = frames.nth(depth).context("a branch to nowhere")?;
                 self.branch(offset, frame.label, Some(next));
-                self.begin(next);
+                self.begin_arm(next);
             }
             _ => {}
         }
@@ -150,9 +183,12 @@ impl Reader {
     /// among which are addresses, and the numbers of functions.
     fn shape(&mut self, operator: &Operator<'_>, bytes: &[u8]) {
         let kept: Range<usize> = match operator {
-            Operator::Br { .. } | Operator::BrIf { .. } | Operator::BrTable { .. } => {
-                0..bytes.len()
-            }
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::Br { .. }
+            | Operator::BrIf { .. }
+            | Operator::BrTable { .. } => 0..bytes.len(),
             // The second byte says what the instruction is.
             _ if bytes[0] >= 0xfb => 0..2,
             _ => 0..1,
@@ -173,17 +209,21 @@ impl Reader {
         self.here = run;
     }
 
-    fn enter(&mut self, label: Option<usize>, is_loop: bool, condition: Option<usize>) {
-        self.frames.push(Frame {
-            label,
-            is_loop,
-            condition,
+    fn begin_arm(&mut self, run: usize) {
+        self.begin(run);
+        let frames = self.frames.iter().rev();
+        let labels = frames.map(|frame| frame.label.filter(|_| frame.is_plain));
+        self.function.arms.push(Arm {
+            run,
+            behind: self.operators,
+            labels: labels.collect(),
         });
     }
 
     fn branch(&mut self, offset: u32, taken: Option<usize>, not_taken: Option<usize>) {
         self.function.branches.push(Branch {
             offset,
+            behind: self.operators - 1,
             here: self.here,
             taken,
             not_taken,
