@@ -11,14 +11,13 @@ use std::convert::Infallible;
 use anyhow::{Result, ensure};
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
-    BranchHint, BranchHints, CodeSection, FunctionSection, Instruction, Module, RawSection,
-    SectionId,
+    BranchHint, BranchHints, CodeSection, FunctionSection, Instruction, Module, SectionId,
 };
 use wasmparser::{CodeSectionReader, FunctionSectionReader, Parser, Payload, TypeRef};
 
-use crate::engine::part;
+use crate::engine::copy;
 use crate::profile::{self, Hint, Key, Known};
-use crate::runs::{Function, functions};
+use crate::runs::{Function, functions, with_more};
 
 /// The section in which hints are.
 pub const HINTS: &str = "metadata.code.branch_hint";
@@ -156,17 +155,12 @@ impl Reencode for Plan<'_> {
     ) -> Result<(), reencode::Error<Self::Error>> {
         let bodies = section.into_iter().collect::<Result<Vec<_>, _>>()?;
         for old in self.old.clone() {
-            let mut marks = self.marks(old).into_iter().peekable();
-            let mut function = self.new_function_with_parsed_locals(&bodies[old])?;
-            let operators = bodies[old].get_operators_reader()?;
-            for (behind, operator) in operators.into_iter().enumerate() {
-                while let Some((_, depth)) = marks.next_if(|(place, _)| *place == behind) {
-                    function.instruction(&Instruction::I32Const(0));
-                    function.instruction(&Instruction::BrIf(depth));
-                }
-                function.instruction(&self.instruction(operator?)?);
-            }
-            code.function(&function);
+            let marks = self.marks(old);
+            let marked = with_more(self, &bodies[old], &marks, |marked, depth| {
+                marked.instruction(&Instruction::I32Const(0));
+                marked.instruction(&Instruction::BrIf(depth));
+            })?;
+            code.function(&marked);
         }
         Ok(())
     }
@@ -193,10 +187,7 @@ fn with_hints(guest: &[u8], hints: &BranchHints) -> Result<Vec<u8>> {
         if id == u8::from(SectionId::Code) {
             module.section(hints);
         }
-        module.section(&RawSection {
-            id,
-            data: part(guest, range),
-        });
+        copy(&mut module, guest, id, range);
     }
     Ok(module.finish())
 }
@@ -206,6 +197,7 @@ mod tests {
     use wasmparser::KnownCustom;
 
     use super::*;
+    use crate::engine::part;
 
     const GUEST: &str = r#"(module
         (memory 1)

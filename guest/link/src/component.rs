@@ -14,11 +14,11 @@ use wasm_encoder::{
     Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection,
     ComponentExportKind, ComponentExportSection, ComponentImportSection, ComponentTypeRef,
     ComponentTypeSection, ComponentValType, CoreTypeSection, EntityType, ExportKind,
-    InstanceSection, MemoryType, ModuleArg, ModuleType, PrimitiveValType, RawSection,
+    InstanceSection, ModuleArg, ModuleType, PrimitiveValType, RawSection,
 };
 use wasmparser::{ComponentExternalKind, FuncType, Parser, Payload};
 
-use crate::engine::{LIFTED, MEMORY, Split, part};
+use crate::engine::{LIFTED, MEMORY, Split, memory, part};
 
 /// Composes the component for a guest that was split.
 pub fn compose(guest: &[u8], split: &Split) -> Result<Vec<u8>> {
@@ -329,14 +329,4 @@ fn lifted_type(types: &mut ComponentTypeSection, name: &str, ty: &FuncType) -> R
         (!ty.results().is_empty()).then_some(ComponentValType::Primitive(PrimitiveValType::Bool));
     function.result(result);
     Ok(())
-}
-
-fn memory(minimum: u64) -> MemoryType {
-    MemoryType {
-        minimum,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    }
 }

@@ -7,11 +7,10 @@ use std::convert::Infallible;
 
 use anyhow::{Result, ensure};
 use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{
-    CodeSection, Function, Instruction, MemArg, MemorySection, MemoryType, Module, SectionId,
-};
+use wasm_encoder::{CodeSection, Function, Instruction, MemArg, MemorySection, Module, SectionId};
 use wasmparser::{FunctionBody, Parser};
 
+use crate::engine::memory;
 use crate::runs;
 
 /// Size of the memory of counters, in pages of 64 KiB; the same is in `src/sandbox/memory/counters.rs`.
@@ -54,13 +53,7 @@ impl Reencode for Counting {
     ) -> Result<(), reencode::Error<Self::Error>> {
         if before == Some(SectionId::Global) {
             let mut memories = MemorySection::new();
-            memories.memory(MemoryType {
-                minimum: PAGES,
-                maximum: Some(PAGES),
-                memory64: false,
-                shared: false,
-                page_size_log2: None,
-            });
+            memories.memory(memory(PAGES));
             module.section(&memories);
         }
         Ok(())
@@ -72,20 +65,10 @@ impl Reencode for Counting {
         body: FunctionBody<'_>,
     ) -> Result<(), reencode::Error<Self::Error>> {
         let function = self.functions.next().expect("both read the same module");
-        let mut counted = self.new_function_with_parsed_locals(&body)?;
-        let mut starts = function.starts.iter().peekable();
-        let mut operators = body.get_operators_reader()?;
-        let mut read = 0;
-        loop {
-            while let Some((_, run)) = starts.next_if(|(behind, _)| *behind == read) {
-                count(&mut counted, (self.counters + run) as u64 * COUNTER_BYTES);
-            }
-            if operators.eof() {
-                break;
-            }
-            counted.instruction(&self.instruction(operators.read()?)?);
-            read += 1;
-        }
+        let before = self.counters;
+        let counted = runs::with_more(self, &body, &function.starts, |counted, run| {
+            count(counted, (before + run) as u64 * COUNTER_BYTES);
+        })?;
         self.counters += function.runs;
         code.function(&counted);
         Ok(())

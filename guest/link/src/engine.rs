@@ -135,14 +135,7 @@ impl Parts {
     ) -> Result<()> {
         let mut imports = ImportSection::new();
         // The declared size is that of the smallest image; the real memory is never smaller.
-        let memory = MemoryType {
-            minimum: 1,
-            maximum: None,
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        };
-        imports.import(MEMORY.0, MEMORY.1, EntityType::Memory(memory));
+        imports.import(MEMORY.0, MEMORY.1, EntityType::Memory(memory(1)));
         for import in section.into_imports() {
             let import = import?;
             let TypeRef::Func(ty) = import.ty else {
@@ -209,8 +202,20 @@ impl Parts {
     }
 }
 
-fn copy(engine: &mut Module, wasm: &[u8], id: u8, range: Range<u64>) {
-    engine.section(&RawSection {
+/// A memory of at least so many pages of 64 KiB.
+pub fn memory(minimum: u64) -> MemoryType {
+    MemoryType {
+        minimum,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    }
+}
+
+/// Takes a section over as it is.
+pub fn copy(module: &mut Module, wasm: &[u8], id: u8, range: Range<u64>) {
+    module.section(&RawSection {
         id,
         data: part(wasm, range),
     });
@@ -232,13 +237,7 @@ fn constant(expression: &ParsedConst<'_>) -> Option<u32> {
 /// A module of one exported memory with active data.
 fn image(pages: u64, data: &[(u32, Vec<u8>)]) -> Vec<u8> {
     let mut memories = MemorySection::new();
-    memories.memory(MemoryType {
-        minimum: pages,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
+    memories.memory(memory(pages));
     let mut exports = ExportSection::new();
     exports.export(MEMORY.1, ExportKind::Memory, 0);
     let mut segments = DataSection::new();

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
+use wasm_encoder::reencode::{self, Reencode};
 use wasmparser::{BlockType, FunctionBody, Operator, Parser, Payload};
 
 /// A function as runs of instructions, in which either all are executed or, short of a trap, none.
@@ -55,6 +56,25 @@ pub fn functions(wasm: &[u8]) -> Result<Vec<Function>> {
         }
     }
     Ok(functions)
+}
+
+/// A function with more in it, behind so many operators each, in their order.
+pub fn with_more<R: Reencode, T: Copy>(
+    reencoder: &mut R,
+    body: &FunctionBody<'_>,
+    more: &[(usize, T)],
+    mut add: impl FnMut(&mut wasm_encoder::Function, T),
+) -> Result<wasm_encoder::Function, reencode::Error<R::Error>> {
+    let mut function = reencoder.new_function_with_parsed_locals(body)?;
+    let mut more = more.iter().peekable();
+    let operators = body.get_operators_reader()?;
+    for (read, operator) in operators.into_iter().enumerate() {
+        while let Some((_, what)) = more.next_if(|(behind, _)| *behind == read) {
+            add(&mut function, *what);
+        }
+        function.instruction(&reencoder.instruction(operator?)?);
+    }
+    Ok(function)
 }
 
 /// A `block`, `loop` or `if` that has not ended, or the function itself.
